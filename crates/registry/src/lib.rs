@@ -1,0 +1,3 @@
+//! The Wargate registry without HTTP: the library people embed.
+
+pub mod db;
