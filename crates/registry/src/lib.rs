@@ -1,3 +1,36 @@
 //! The Wargate registry without HTTP: the library people embed.
+//!
+//! One write path (`publish`, `sequencer`, `apply`) and one read path ([`Snapshot`]) over two seams: the ledger
+//! ([`db::Db`]) and the objects (any [`object_store::ObjectStore`]). The order of writes is the design: a
+//! record is durable, then committed in one transaction, then laid down as static files, then issued
+//! (`STYLE.md` §3, "The single write path"). What is allowed is decided in `wargate-core`, nowhere here.
 
+mod apply;
+pub mod clock;
+mod config;
+mod content;
 pub mod db;
+mod error;
+mod files;
+mod hashes;
+pub mod limits;
+mod objects;
+mod publish;
+mod recovery;
+mod registry;
+mod sequencer;
+mod shared;
+mod snapshot;
+mod state;
+mod tables;
+
+pub use config::Config;
+pub use content::uploads::Upload;
+pub use content::{Content, ContentSource, HostedContent};
+pub use error::Error;
+pub use files::{StaticFile, StaticPath};
+pub use objects::Body;
+pub use publish::{RecordStatus, SignedRecord};
+pub use registry::{Genesis, Registry};
+pub use snapshot::{LogPage, PublishedRecord, Snapshot};
+pub use state::Committed;

@@ -1,0 +1,102 @@
+//! Content by digest: where it is placed, how it comes in, how it goes out, and where else it is.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use object_store::ObjectStore;
+use wargate_core::digest::Digest;
+
+use crate::error::Error;
+use crate::limits::INLINE_CONTENT_BYTES_MAX;
+use crate::objects::{self, Body};
+use crate::shared::Shared;
+use crate::tables::content;
+
+pub(crate) mod sources;
+pub(crate) mod uploads;
+
+pub use sources::ContentSource;
+
+/// Where content of a size belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// A row of the ledger, durable with the transaction that it rides in.
+    Ledger,
+    /// A blob object.
+    Object,
+}
+
+/// The one place that decides where content goes.
+pub(crate) fn placement(size: u64) -> Placement {
+    if size <= INLINE_CONTENT_BYTES_MAX { Placement::Ledger } else { Placement::Object }
+}
+
+/// Content that somebody is known to have.
+#[derive(Clone)]
+pub struct Content {
+    /// Its digest.
+    pub digest: Digest,
+    /// The content that is stored here, if it is.
+    pub hosted: Option<HostedContent>,
+    /// Other places that were named by publishers.
+    pub sources: Vec<ContentSource>,
+}
+
+/// Content that is stored here.
+#[derive(Clone)]
+pub struct HostedContent {
+    /// Its size in bytes.
+    pub size: u64,
+    digest: Digest,
+    inline: Option<Bytes>,
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl HostedContent {
+    /// Streams the bytes of `range`, which must lie within the size.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the bytes cannot be read.
+    pub async fn open(&self, range: Range<u64>) -> Result<Body, Error> {
+        let end = range.end.min(self.size);
+        let start = range.start.min(end);
+        if let Some(bytes) = &self.inline {
+            let cut = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            let piece = bytes.slice(cut(start)..cut(end));
+            return Ok(futures::stream::once(async move { Ok(piece) }).boxed());
+        }
+        if start == end {
+            return Ok(futures::stream::empty().boxed());
+        }
+        objects::stream(&self.objects, &objects::blob_path(&self.digest), start..end)
+            .await?
+            .ok_or_else(|| Error::internal("open content", format!("blob {} is missing", self.digest)))
+    }
+}
+
+impl std::fmt::Debug for HostedContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostedContent").field("digest", &self.digest).field("size", &self.size).finish()
+    }
+}
+
+/// Finds content.
+pub(crate) async fn find(shared: &Shared, digest: &Digest) -> Result<Content, Error> {
+    let statements = vec![content::select(digest), content::select_sources(digest)];
+    let mut answers = shared.db.read(statements).await?.into_iter();
+    let row = content::one(answers.next().unwrap_or_default())?;
+    let sources = content::sources(answers.next().unwrap_or_default())?;
+    if row.is_none() && sources.is_empty() {
+        return Err(Error::UnknownContent { digest: *digest });
+    }
+    let hosted = row.map(|row| HostedContent {
+        size: row.size,
+        digest: *digest,
+        inline: row.inline,
+        objects: shared.objects.clone(),
+    });
+    let sources = sources.into_iter().map(|(url, size)| ContentSource { url, size }).collect();
+    Ok(Content { digest: *digest, hosted, sources })
+}

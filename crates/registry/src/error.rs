@@ -1,0 +1,133 @@
+//! What the registry answers when it does not do what was asked. Each door maps this one enum in one file.
+
+use std::time::Duration;
+
+use wargate_core::digest::Digest;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::name::Namespace;
+
+use crate::db::DbError;
+
+/// Why the registry did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The record breaks a rule, or isn't one.
+    #[error("{reason}")]
+    Invalid {
+        /// Which rule, in words for the one who sent it.
+        reason: String,
+    },
+    /// No record of this log is committed or pending.
+    #[error("log `{log}` is not known here")]
+    UnknownLog {
+        /// The log.
+        log: LogId,
+    },
+    /// The log holds no such record.
+    #[error("record `{record}` is not known here")]
+    UnknownRecord {
+        /// The record.
+        record: RecordId,
+    },
+    /// The record to continue after is not in that log.
+    #[error("fetch token `{record}` is no record of that log")]
+    UnknownFetchToken {
+        /// The record that the token names.
+        record: RecordId,
+    },
+    /// There never was a checkpoint of this size.
+    #[error("there is no checkpoint of tree size {size}")]
+    UnknownSize {
+        /// The tree size.
+        size: u64,
+    },
+    /// The index is not below the tree size.
+    #[error("there is no record at index {index}")]
+    UnknownLeaf {
+        /// The index.
+        index: u64,
+    },
+    /// Nobody is known to have this content.
+    #[error("content `{digest}` is not known here")]
+    UnknownContent {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The log door has no such file.
+    #[error("there is no file `{path}`")]
+    NoSuchFile {
+        /// What was asked for.
+        path: String,
+    },
+    /// The map of that size does not hold the log.
+    #[error("log `{log}` is not in the map")]
+    NotIncluded {
+        /// The log.
+        log: LogId,
+    },
+    /// The namespace is another registry's.
+    #[error("namespace `{namespace}` is imported from the registry `{registry}`: publish there")]
+    NamespaceImported {
+        /// The namespace.
+        namespace: Namespace,
+        /// That registry's domain.
+        registry: String,
+    },
+    /// Another record of this log waits for its verdict, and this one does not follow it.
+    #[error("record `{record}` of the same log is pending: wait for its verdict, then publish again")]
+    Conflict {
+        /// The pending record.
+        record: RecordId,
+    },
+    /// The record waits for no content, or not for this.
+    #[error("record `{record}` does not wait for this content")]
+    NotSourcing {
+        /// The record.
+        record: RecordId,
+    },
+    /// More bytes than are allowed.
+    #[error("the content is too large: at most {bytes_max} bytes are allowed")]
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// The bytes are not the ones that were announced.
+    #[error("the content has digest `{found}`, expected `{expected}`: nothing was stored")]
+    DigestMismatch {
+        /// The announced digest.
+        expected: Digest,
+        /// The digest of what came.
+        found: Digest,
+    },
+    /// The registry does not do this.
+    #[error("{reason}")]
+    Unsupported {
+        /// What, and what to do instead.
+        reason: String,
+    },
+    /// Too much waits already.
+    #[error("the registry is busy: try again in {} s", .retry_after.as_secs())]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The ledger or the objects failed. The reason is for the operator's log, not for the user.
+    #[error("the registry failed: {reason}")]
+    Internal {
+        /// What failed.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Wraps a failure below with what was being done.
+    pub(crate) fn internal(doing: &str, cause: impl std::fmt::Display) -> Self {
+        Self::Internal { reason: format!("couldn't {doing}: {cause}") }
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Self::Internal { reason: error.to_string() }
+    }
+}

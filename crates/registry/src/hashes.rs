@@ -1,0 +1,192 @@
+//! The hashes behind a state: log tiles and map pages, from the staged tail, the right edge, a bounded cache,
+//! or the objects below.
+//!
+//! A hash in a tile never changes once it is there, so any later version of a tile will do for any tree size.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use wargate_core::digest::Digest;
+use wargate_core::log::tile::{TILE_WIDTH, TileId, TilePath, node_in_tile};
+use wargate_core::log::tree::NodeId;
+use wargate_core::map::page::{Page, PageRef, Pages, missing};
+use wargate_core::map::segment::SegmentIndex;
+
+use crate::error::Error;
+use crate::limits::{PAGE_CACHE_BYTES, TILE_CACHE_BYTES};
+use crate::objects;
+use crate::state::State;
+
+/// Bytes of a map segment that are read at first: its index and, in a small one, all its pages.
+const SEGMENT_HEAD_BYTES: u64 = 32 * 1024;
+
+/// About what a cached entry costs beside its payload, in bytes.
+const ENTRY_OVERHEAD_BYTES: u64 = 128;
+
+/// About what a page costs in memory, in bytes.
+const PAGE_BYTES: u64 = 16 * 112;
+
+#[derive(Clone)]
+pub(crate) struct ByBytes;
+
+impl Weighter<TileId, Arc<[Digest]>> for ByBytes {
+    fn weight(&self, _: &TileId, tile: &Arc<[Digest]>) -> u64 {
+        ENTRY_OVERHEAD_BYTES + 32 * tile.len() as u64
+    }
+}
+
+impl Weighter<PageRef, Arc<Page>> for ByBytes {
+    fn weight(&self, _: &PageRef, _: &Arc<Page>) -> u64 {
+        ENTRY_OVERHEAD_BYTES + PAGE_BYTES
+    }
+}
+
+/// Immutable hashes kept in memory, bounded in bytes.
+pub(crate) struct Hashes {
+    objects: Arc<dyn ObjectStore>,
+    tiles: Cache<TileId, Arc<[Digest]>, ByBytes>,
+    pages: Cache<PageRef, Arc<Page>, ByBytes>,
+}
+
+impl Hashes {
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>) -> Self {
+        let tiles_count = TILE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + 32 * TILE_WIDTH as u64);
+        let pages_count = PAGE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + PAGE_BYTES);
+        Self {
+            objects,
+            tiles: Cache::with_weighter(capacity(tiles_count), TILE_CACHE_BYTES, ByBytes),
+            pages: Cache::with_weighter(capacity(pages_count), PAGE_CACHE_BYTES, ByBytes),
+        }
+    }
+
+    /// The hashes of these nodes of the log.
+    pub(crate) async fn nodes(
+        &self,
+        state: &State,
+        nodes: &BTreeSet<NodeId>,
+    ) -> Result<BTreeMap<NodeId, Digest>, Error> {
+        let mut tiles: BTreeMap<TileId, Arc<[Digest]>> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for node in nodes {
+            let (id, _) = node.tile();
+            let tile = match tiles.get(&id) {
+                Some(tile) => tile.clone(),
+                None => {
+                    let tile = self.tile(state, id).await?;
+                    tiles.insert(id, tile.clone());
+                    tile
+                }
+            };
+            let hash = node_in_tile(*node, &tile)
+                .ok_or_else(|| Error::internal("find a log hash", format!("tile {id:?} is too short")))?;
+            found.insert(*node, hash);
+        }
+        Ok(found)
+    }
+
+    async fn tile(&self, state: &State, id: TileId) -> Result<Arc<[Digest]>, Error> {
+        if let Some(tile) = state.staged.iter().rev().find_map(|staged| staged.tiles.get(&id)) {
+            return Ok(tile.clone());
+        }
+        if let Some(partial) = state.tree.edge.partial_tile(id) {
+            return Ok(partial.into());
+        }
+        if let Some(tile) = self.tiles.get(&id) {
+            return Ok(tile);
+        }
+        let path = TilePath { id, width: TILE_WIDTH };
+        let tile = read_tile(&self.objects, &path)
+            .await?
+            .ok_or_else(|| Error::internal("find a log tile", format!("`{path}` is missing")))?;
+        let tile: Arc<[Digest]> = tile.into();
+        self.tiles.insert(id, tile.clone());
+        Ok(tile)
+    }
+
+    /// All pages on the way to these keys under `root`.
+    pub(crate) async fn pages(
+        &self,
+        state: &State,
+        root: Option<PageRef>,
+        keys: &[Digest],
+    ) -> Result<Pages, Error> {
+        let mut pages = Pages::default();
+        loop {
+            let wanted = missing(root, &pages, keys);
+            if wanted.is_empty() {
+                return Ok(pages);
+            }
+            for page_ref in wanted {
+                let page = self.page(state, &page_ref).await?;
+                pages.insert(page_ref, page);
+            }
+        }
+    }
+
+    async fn page(&self, state: &State, page_ref: &PageRef) -> Result<Arc<Page>, Error> {
+        if let Some(page) = state.staged.iter().rev().find_map(|staged| staged.pages.get(page_ref)) {
+            return Ok(page.clone());
+        }
+        if let Some(page) = self.pages.get(page_ref) {
+            return Ok(page);
+        }
+        let bytes = self.page_bytes(page_ref).await?;
+        let bytes = bytes.ok_or_else(|| damaged(page_ref, "it is missing"))?;
+        let page = Arc::new(Page::decode(&bytes).map_err(|error| damaged(page_ref, error))?);
+        self.pages.insert(*page_ref, page.clone());
+        Ok(page)
+    }
+
+    /// A page's bytes from its segment object; `None` if there is no such segment or page.
+    pub(crate) async fn page_bytes(&self, page_ref: &PageRef) -> Result<Option<bytes::Bytes>, Error> {
+        let path = objects::segment_path(page_ref.segment);
+        let Some(head) = objects::get_range(&self.objects, &path, 0..SEGMENT_HEAD_BYTES).await? else {
+            return Ok(None);
+        };
+        let index_end = SegmentIndex::bytes_needed(&head).map_err(|error| damaged(page_ref, error))?;
+        let head = if index_end > head.len() as u64 {
+            objects::get_range(&self.objects, &path, 0..index_end).await?.unwrap_or(head)
+        } else {
+            head
+        };
+        let index = SegmentIndex::decode(&head).map_err(|error| damaged(page_ref, error))?;
+        let Some(range) = index.find(&page_ref.hash) else { return Ok(None) };
+        if range.end <= head.len() as u64 {
+            let (start, end) = (range.start as usize, range.end as usize);
+            return Ok(Some(head.slice(start..end)));
+        }
+        objects::get_range(&self.objects, &path, range).await
+    }
+
+    /// Keeps what a commit just made, since the next one will touch it again.
+    pub(crate) fn keep_pages<'a>(&self, pages: impl Iterator<Item = (&'a PageRef, &'a Arc<Page>)>) {
+        for (page_ref, page) in pages {
+            self.pages.insert(*page_ref, page.clone());
+        }
+    }
+}
+
+fn capacity(entries: u64) -> usize {
+    usize::try_from(entries).unwrap_or(usize::MAX)
+}
+
+fn damaged(page_ref: &PageRef, cause: impl std::fmt::Display) -> Error {
+    Error::internal(&format!("read map page {} of segment {}", page_ref.hash, page_ref.segment), cause)
+}
+
+/// Reads a tile object; `None` if there is none.
+pub(crate) async fn read_tile(
+    objects: &Arc<dyn ObjectStore>,
+    path: &TilePath,
+) -> Result<Option<Vec<Digest>>, Error> {
+    let Some(bytes) = objects::get(objects, &objects::tile_path(path)).await? else { return Ok(None) };
+    let hashes: Vec<Digest> = bytes.chunks(32).filter_map(Digest::from_slice).collect();
+    if hashes.len() == usize::from(path.width) && bytes.len() == 32 * hashes.len() {
+        Ok(Some(hashes))
+    } else {
+        Err(Error::internal("read a log tile", format!("`{path}` has {} bytes", bytes.len())))
+    }
+}

@@ -1,0 +1,59 @@
+//! The engine's limits (`DESIGN.md`, "Limits").
+
+use std::time::Duration;
+
+/// Entries in one record.
+pub const RECORD_ENTRIES_MAX: usize = 256;
+
+/// Records in one commit.
+pub const BATCH_RECORDS_MAX: usize = 256;
+
+/// Commits that may wait to be laid down in the objects; beyond it writers are told to come back.
+pub const STAGED_BUNDLES_MAX: usize = 64;
+
+/// Records that may wait for their verdict; beyond it writers are told to come back.
+pub const PENDING_RECORDS_MAX: usize = 10_000;
+
+/// Records of one log that may be pending at once.
+pub const PENDING_PER_LOG_MAX: usize = 32;
+
+/// Content up to this many bytes is a row of the ledger and rides in its synced transactions.
+pub const INLINE_CONTENT_BYTES_MAX: u64 = 64 * 1024;
+
+/// Largest content, in bytes, unless configured.
+pub const CONTENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Longest URL of a content source, in bytes.
+pub const SOURCE_URL_BYTES_MAX: usize = 2048;
+
+/// Content sources of one digest that one record may name.
+pub const SOURCES_PER_CONTENT_MAX: usize = 16;
+
+/// Records in one reply.
+pub const RECORDS_PER_REPLY_MAX: usize = 1000;
+
+/// Leaves that one proof may be asked for.
+pub const PROOF_LEAVES_MAX: usize = 1000;
+
+/// An idle registry signs its state anew when the last signature is this old.
+pub const CHECKPOINT_AGE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What a writer is told to wait when the registry is busy.
+pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How long the sequencer waits after a failure before it reloads; doubled each time up to
+/// [`RELOAD_DELAY_MAX`].
+pub const RELOAD_DELAY_MIN: Duration = Duration::from_millis(50);
+
+/// The longest such wait.
+pub const RELOAD_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// How long a partial bundle that was replaced stays for readers of an older checkpoint
+/// (`spec/transparency.md`, "Ours").
+pub const REPLACED_PARTIAL_STAYS: Duration = Duration::from_secs(60);
+
+/// Bytes of immutable content kept in memory for readers: tiles.
+pub const TILE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The same: map pages.
+pub const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;

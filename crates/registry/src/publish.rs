@@ -1,0 +1,343 @@
+//! The single write path: admit, ingest, validate, enqueue. Every door's records end here.
+//!
+//! A record's content is durable before the record is judged, and the record is durable before anyone is told
+//! that it was taken. The verdict is the sequencer's.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use wargate_core::digest::Digest;
+use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use wargate_core::id::{Layer, LogId, RecordId};
+use wargate_core::key::PublicKey;
+use wargate_core::name::PackageName;
+use wargate_core::plan::{Submission, Verdict};
+use wargate_core::record::{PackageEntry, PackageRecord, first_extension_field};
+use wargate_core::v1::package::SignatureCheck;
+
+use crate::content::sources::{self, ContentSource};
+use crate::db::Batch;
+use crate::error::Error;
+use crate::limits::{
+    BUSY_RETRY_AFTER, PENDING_PER_LOG_MAX, PENDING_RECORDS_MAX, RECORD_ENTRIES_MAX, STAGED_BUNDLES_MAX,
+};
+use crate::sequencer::Queued;
+use crate::shared::Shared;
+use crate::tables::pending::{PendingRow, PendingState};
+use crate::tables::{content, logs, pending, records};
+
+/// A signed package record, and where its content is to be had if not here.
+#[derive(Debug, Clone)]
+pub struct SignedRecord {
+    /// The package.
+    pub name: PackageName,
+    /// The bytes that were signed.
+    pub envelope: Envelope,
+    /// Places outside that have the content that the record names.
+    pub sources: Vec<(Digest, Vec<ContentSource>)>,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordStatus {
+    /// Content that it names must still be uploaded.
+    Sourcing {
+        /// The record.
+        record: RecordId,
+        /// What is missing.
+        missing: Vec<Digest>,
+    },
+    /// It waits for its verdict.
+    Processing {
+        /// The record.
+        record: RecordId,
+    },
+    /// The rules forbid it.
+    Rejected {
+        /// The record.
+        record: RecordId,
+        /// Which rule.
+        reason: String,
+    },
+    /// It is committed, and provable.
+    Published {
+        /// The record.
+        record: RecordId,
+        /// Its index in the log.
+        index: u64,
+    },
+}
+
+/// A record that passed the checks that need nothing but itself.
+struct Admitted {
+    log: LogId,
+    id: RecordId,
+    name: PackageName,
+    envelope: Envelope,
+    record: PackageRecord,
+    /// What its releases name.
+    contents: Vec<Digest>,
+}
+
+/// Takes a record in and waits up to `wait` for its verdict.
+pub(crate) async fn publish(
+    shared: &Shared,
+    signed: SignedRecord,
+    wait: Duration,
+) -> Result<RecordStatus, Error> {
+    let sources = signed.sources;
+    let admitted = admit(shared, signed.name, signed.envelope)?;
+    let links = sources::check(&shared.config, &admitted.contents, &sources)?;
+    let (log, id) = (admitted.log, admitted.id);
+    let known = Known::read(shared, &admitted).await?;
+    if let Some(status) = known.status {
+        return Ok(status);
+    }
+    let signature = known.check_signature(&admitted)?;
+    let missing: Vec<Digest> =
+        known.missing.into_iter().filter(|digest| !links.iter().any(|(linked, ..)| linked == digest)).collect();
+    let state = if missing.is_empty() { PendingState::Ready } else { PendingState::Sourcing };
+    let row = PendingRow {
+        seq: shared.next_seq(),
+        log,
+        record: id,
+        name: admitted.name.clone(),
+        envelope: admitted.envelope.encode().into(),
+        state,
+    };
+    let mut batch: Batch =
+        links.iter().map(|(digest, source)| content::insert_source(digest, &source.url, source.size)).collect();
+    batch.push(pending::insert(&row, shared.clock.now_ms()));
+    if let Err(error) = shared.db.write(batch).await {
+        // Somebody handed in the same record at the same moment: then it is pending all the same.
+        return status(shared, &log, &id).await.map_err(|_| error.into());
+    }
+    if state == PendingState::Sourcing {
+        return Ok(RecordStatus::Sourcing { record: id, missing });
+    }
+    let submission = Submission::V1 {
+        name: admitted.name,
+        envelope: admitted.envelope,
+        record: admitted.record,
+        signature,
+    };
+    enqueue(shared, row.seq, log, id, submission, wait).await
+}
+
+/// admit: who, may they, within limits, and well-formed.
+fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admitted, Error> {
+    let namespace = name.namespace();
+    if let Some(registry) = shared.config.imports.get(&namespace) {
+        return Err(Error::NamespaceImported { namespace, registry: registry.clone() });
+    }
+    if shared.is_closing()
+        || shared.waiting.load(Ordering::Relaxed) >= PENDING_RECORDS_MAX
+        || shared.state.load().staged.len() >= STAGED_BUNDLES_MAX
+    {
+        return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
+    }
+    let invalid = |reason: String| Error::Invalid { reason };
+    if envelope.encode().len() > ENVELOPE_BYTES_MAX {
+        return Err(invalid(format!("the record has more than {ENVELOPE_BYTES_MAX} bytes")));
+    }
+    let record = PackageRecord::decode(&envelope.contents).map_err(|error| invalid(error.to_string()))?;
+    if record.entries.len() > RECORD_ENTRIES_MAX {
+        return Err(invalid(format!("the record has more than {RECORD_ENTRIES_MAX} entries")));
+    }
+    // Acts come through other doors: a v1 log holds none (`spec/delegation.md`, "Acts and records").
+    match first_extension_field(&envelope.contents) {
+        Ok(None) => {}
+        Ok(Some(field)) => {
+            return Err(invalid(format!("the record has the field {field}, which a Warg record has not")));
+        }
+        Err(error) => return Err(invalid(error.to_string())),
+    }
+    Ok(Admitted {
+        log: LogId::package(&name),
+        id: envelope.record_id(Layer::Package),
+        contents: contents_of(&record),
+        name,
+        envelope,
+        record,
+    })
+}
+
+/// The content that a record's releases name.
+fn contents_of(record: &PackageRecord) -> Vec<Digest> {
+    let release = |entry: &PackageEntry| match entry {
+        PackageEntry::Release { content, .. } => Some(*content),
+        _ => None,
+    };
+    record.entries.iter().filter_map(release).collect()
+}
+
+/// What the ledger knows of a record and its log.
+struct Known {
+    /// Where it stands, if it was handed in before.
+    status: Option<RecordStatus>,
+    /// Content that it names and nobody is known to have.
+    missing: Vec<Digest>,
+    /// The signer's key, if the log knows it.
+    signer: Option<PublicKey>,
+}
+
+impl Known {
+    async fn read(shared: &Shared, admitted: &Admitted) -> Result<Self, Error> {
+        let (log, id) = (&admitted.log, &admitted.id);
+        let mut statements = vec![
+            records::select_index(log, id),
+            records::select_refusal(log, id),
+            pending::select_log(log, PENDING_PER_LOG_MAX),
+            logs::select_key(log, &admitted.envelope.key_id),
+        ];
+        statements.extend(admitted.contents.iter().map(content::select_exists));
+        let mut answers = shared.db.read(statements).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let published = records::index(next())?;
+        let refusal = records::refusal(next())?;
+        let waiting = pending::rows(next())?;
+        let signer = logs::key(next())?.map(|state| state.key);
+        let missing: Vec<Digest> =
+            admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
+        let record = *id;
+        let same = waiting.iter().find(|row| row.record == record);
+        let status = match (published, refusal, same) {
+            (Some(index), ..) => Some(RecordStatus::Published { record, index }),
+            (None, Some(reason), _) => Some(RecordStatus::Rejected { record, reason }),
+            (None, None, Some(row)) if row.state == PendingState::Ready => {
+                Some(RecordStatus::Processing { record })
+            }
+            (None, None, Some(_)) => Some(RecordStatus::Sourcing { record, missing: missing.clone() }),
+            (None, None, None) => None,
+        };
+        if status.is_none() {
+            check_conflict(&waiting, &admitted.record)?;
+        }
+        Ok(Self { status, missing, signer })
+    }
+
+    /// validate, as far as it can be done before the verdict: a signature that no order of events could mend.
+    fn check_signature(&self, admitted: &Admitted) -> Result<SignatureCheck, Error> {
+        let named = admitted.record.entries.iter().find_map(|entry| match entry {
+            PackageEntry::Init { key } if key.id() == admitted.envelope.key_id => Some(key),
+            _ => None,
+        });
+        let Some(key) = self.signer.as_ref().or(named) else { return Ok(SignatureCheck::Needed) };
+        admitted
+            .envelope
+            .verify(Layer::Package, key)
+            .map(|()| SignatureCheck::Done)
+            .map_err(|_| Error::Invalid { reason: "the record's signature does not verify".to_owned() })
+    }
+}
+
+/// A record that is about to be judged decides what must follow: another one has to wait or follow it.
+fn check_conflict(waiting: &[PendingRow], record: &PackageRecord) -> Result<(), Error> {
+    if waiting.len() >= PENDING_PER_LOG_MAX {
+        return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
+    }
+    let last = waiting.iter().rfind(|row| row.state == PendingState::Ready);
+    match last {
+        Some(row) if record.prev != Some(row.record) => Err(Error::Conflict { record: row.record }),
+        _ => Ok(()),
+    }
+}
+
+/// Hands a durable record to the sequencer and waits up to `wait` for its verdict.
+pub(crate) async fn enqueue(
+    shared: &Shared,
+    seq: u64,
+    log: LogId,
+    record: RecordId,
+    submission: Submission,
+    wait: Duration,
+) -> Result<RecordStatus, Error> {
+    let (ticket, verdict) = oneshot::channel();
+    shared.waiting.fetch_add(1, Ordering::Relaxed);
+    let queued = Queued { seq, log, record, submission, ticket: Some(ticket) };
+    if shared.queue.send(queued).await.is_err() {
+        // The sequencer is gone; the record is durable and the next start takes it up.
+        return Ok(RecordStatus::Processing { record });
+    }
+    tokio::select! {
+        biased;
+        verdict = verdict => match verdict {
+            Ok(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
+            Ok(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
+            Err(_) => status(shared, &log, &record).await,
+        },
+        () = shared.clock.sleep(wait) => Ok(RecordStatus::Processing { record }),
+    }
+}
+
+/// Where a record stands. A record whose content came by another way goes on from here.
+pub(crate) async fn status(shared: &Shared, log: &LogId, record: &RecordId) -> Result<RecordStatus, Error> {
+    let statements = vec![
+        records::select_index(log, record),
+        records::select_refusal(log, record),
+        pending::select_one(log, record),
+        logs::select(log),
+    ];
+    let mut answers = shared.db.read(statements).await?.into_iter();
+    let mut next = || answers.next().unwrap_or_default();
+    if let Some(index) = records::index(next())? {
+        return Ok(RecordStatus::Published { record: *record, index });
+    }
+    if let Some(reason) = records::refusal(next())? {
+        return Ok(RecordStatus::Rejected { record: *record, reason });
+    }
+    let Some(row) = pending::rows(next())?.into_iter().next() else {
+        return Err(match logs::one(next())? {
+            Some(_) => Error::UnknownRecord { record: *record },
+            None => Error::UnknownLog { log: *log },
+        });
+    };
+    if row.state == PendingState::Ready {
+        return Ok(RecordStatus::Processing { record: *record });
+    }
+    let missing = missing_of(shared, &row).await?;
+    if missing.is_empty() {
+        return go_on(shared, &row, Batch::new(), Duration::ZERO).await;
+    }
+    Ok(RecordStatus::Sourcing { record: *record, missing })
+}
+
+/// Whether a pending record releases this content.
+pub(crate) fn names_content(row: &PendingRow, digest: &Digest) -> Result<bool, Error> {
+    Ok(pending_contents(row)?.contains(digest))
+}
+
+fn pending_contents(row: &PendingRow) -> Result<Vec<Digest>, Error> {
+    match crate::recovery::queued(row)?.submission {
+        Submission::V1 { record, .. } => Ok(contents_of(&record)),
+        Submission::Act { .. } => Ok(Vec::new()),
+    }
+}
+
+/// The content that a pending record still waits for.
+pub(crate) async fn missing_of(shared: &Shared, row: &PendingRow) -> Result<Vec<Digest>, Error> {
+    let contents = pending_contents(row)?;
+    let answers = shared.db.read(contents.iter().map(content::select_exists).collect()).await?;
+    Ok(contents.into_iter().zip(answers).filter(|(_, rows)| !content::exists(rows)).map(|(d, _)| d).collect())
+}
+
+/// Lets a sourcing record be judged, in one transaction with what made that possible.
+pub(crate) async fn go_on(
+    shared: &Shared,
+    row: &PendingRow,
+    mut batch: Batch,
+    wait: Duration,
+) -> Result<RecordStatus, Error> {
+    let record = row.record;
+    batch.push(pending::make_ready(row.seq));
+    match shared.db.write(batch).await {
+        Ok(()) => {
+            let queued = crate::recovery::queued(row)?;
+            enqueue(shared, row.seq, row.log, record, queued.submission, wait).await
+        }
+        // Somebody else let it go on at the same moment.
+        Err(crate::db::DbError::Conflict { .. }) => Ok(RecordStatus::Processing { record }),
+        Err(error) => Err(error.into()),
+    }
+}

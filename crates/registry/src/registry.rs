@@ -1,0 +1,275 @@
+//! The registry as a value: opened on a ledger and objects, asked by doors, closed in order.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use object_store::ObjectStore;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use wargate_core::act::Endorsement;
+use wargate_core::digest::Digest;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::key::PublicKey;
+use wargate_core::log::tile::TILE_WIDTH;
+use wargate_core::name::{LogName, Namespace};
+use wargate_core::plan::{Submission, Tree, Verdict};
+
+use crate::apply::Applier;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::content::uploads::{self, Upload};
+use crate::db::Db;
+use crate::error::Error;
+use crate::hashes::Hashes;
+use crate::limits::{BATCH_RECORDS_MAX, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN};
+use crate::publish::{self, RecordStatus, SignedRecord};
+use crate::recovery;
+use crate::sequencer::{Sequencer, Step};
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::tables::pending;
+
+/// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The act's exact bytes.
+    pub act: bytes::Bytes,
+    /// The owners' endorsements.
+    pub endorsements: Vec<Endorsement>,
+}
+
+/// A running registry. Clones are the same one.
+#[derive(Clone)]
+pub struct Registry {
+    shared: Arc<Shared>,
+    tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+impl Registry {
+    /// Opens the registry that the ledger and the objects hold, or begins it with `genesis`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none and `genesis` is missing or refused, or if the commit key does not
+    /// hold `commit`; [`Error::Internal`] if ledger and objects cannot be read or disagree.
+    pub async fn open(
+        config: Config,
+        db: Arc<dyn Db>,
+        objects: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        genesis: Option<Genesis>,
+    ) -> Result<Self, Error> {
+        let (queue, receiver) = mpsc::channel(BATCH_RECORDS_MAX * 4);
+        let loaded = recovery::load(&*db, &objects, &config.origin).await?;
+        let begin = loaded.is_none();
+        let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
+        let shared = Shared {
+            hashes: Hashes::new(objects.clone()),
+            state: ArcSwap::from_pointee(match loaded {
+                Some(state) => state,
+                None => Self::begin(&config, &db, &objects, &clock, genesis).await?,
+            }),
+            config,
+            db,
+            objects,
+            clock,
+            queue,
+            last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
+            waiting: AtomicUsize::new(0),
+            committed: Notify::new(),
+            laid_down: Notify::new(),
+            closing: AtomicBool::new(false),
+            closed: Notify::new(),
+            ready: AtomicBool::new(true),
+        };
+        let shared = Arc::new(shared);
+        Self::check_keys(&shared).await?;
+        let applier = Self::applier(&shared, begin).await?;
+        let backlog = recovery::backlog(&*shared.db).await?;
+        shared.waiting.store(backlog.len(), Ordering::Relaxed);
+        let sequencer = Sequencer::new(shared.clone(), receiver, backlog);
+        let tasks = vec![
+            tokio::spawn(sequencer.run()),
+            tokio::spawn(lay_down(shared.clone(), applier)),
+        ];
+        Ok(Self { shared, tasks: Arc::new(Mutex::new(tasks)) })
+    }
+
+    /// Commits the first record of a new registry.
+    async fn begin(
+        config: &Config,
+        db: &Arc<dyn Db>,
+        objects: &Arc<dyn ObjectStore>,
+        clock: &Arc<dyn Clock>,
+        genesis: Option<Genesis>,
+    ) -> Result<State, Error> {
+        let genesis = genesis.ok_or_else(|| Error::Invalid {
+            reason: "this ledger is empty: a new registry begins with an act of its owners".to_owned(),
+        })?;
+        let submission = Submission::Act {
+            log: LogName::Operator,
+            act: genesis.act,
+            endorsements: genesis.endorsements,
+        };
+        let step = Step { config, db, clock, previous: None, tree: &Tree::empty(), laid_down: 0 };
+        let outcome = step.take(None, &[submission], &[]).await?;
+        if let Some(Verdict::Refused { reason }) = outcome.verdicts.into_iter().next() {
+            return Err(Error::Invalid { reason: format!("the first act is refused: {reason}") });
+        }
+        recovery::load(&**db, objects, &config.origin)
+            .await?
+            .ok_or_else(|| Error::internal("begin the log", "the ledger is still empty"))
+    }
+
+    /// A registry may only sign with a key that its own operator log gives `commit`, and must not fork.
+    async fn check_keys(shared: &Shared) -> Result<(), Error> {
+        let operator = recovery::replay(&*shared.db, &LogName::Operator).await?;
+        let key = shared.config.commit_key.public().id();
+        if !operator.holds_commit(&key, shared.clock.now()) {
+            return Err(Error::Invalid {
+                reason: format!("key {key} does not hold `commit` in this registry's operator log"),
+            });
+        }
+        if let Some((_, issued)) = recovery::issued(&shared.objects).await? {
+            recovery::check_extends(&shared.hashes, &shared.state.load(), &issued).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up laying down where the objects stand.
+    async fn applier(shared: &Shared, begin: bool) -> Result<Applier, Error> {
+        let state = shared.state.load();
+        let to = state.laid_down;
+        let from = to - to % u64::from(TILE_WIDTH);
+        let partial = recovery::load_records(&*shared.db, from, to).await?;
+        let issued = if begin { None } else { recovery::issued(&shared.objects).await? };
+        let issued = issued.map(|(note, _)| note);
+        Ok(Applier::new(shared.objects.clone(), to, partial, issued))
+    }
+
+    /// The committed state, pinned.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.shared)
+    }
+
+    /// The write path: takes a record in and waits up to `wait` for its verdict. Whatever it answers, an
+    /// accepted record is durable.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NamespaceImported`], [`Error::Conflict`], [`Error::Unsupported`],
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn publish(&self, record: SignedRecord, wait: Duration) -> Result<RecordStatus, Error> {
+        publish::publish(&self.shared, record, wait).await
+    }
+
+    /// Where a record stands.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLog`], [`Error::UnknownRecord`].
+    pub async fn record_status(&self, log: &LogId, record: &RecordId) -> Result<RecordStatus, Error> {
+        publish::status(&self.shared, log, record).await
+    }
+
+    /// Starts to receive content that a record waits for.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLog`], [`Error::UnknownRecord`], [`Error::NotSourcing`], [`Error::TooLarge`].
+    pub async fn begin_upload(
+        &self,
+        log: &LogId,
+        record: &RecordId,
+        digest: &Digest,
+        declared: Option<u64>,
+    ) -> Result<Upload, Error> {
+        uploads::begin(self.shared.clone(), log, record, digest, declared).await
+    }
+
+    /// The domain of the registry that an imported namespace belongs to.
+    #[must_use]
+    pub fn imported(&self, namespace: &Namespace) -> Option<&str> {
+        self.shared.config.imports.get(namespace).map(String::as_str)
+    }
+
+    /// All imported namespaces with their registries' domains.
+    pub fn imports(&self) -> impl Iterator<Item = (&Namespace, &str)> {
+        self.shared.config.imports.iter().map(|(namespace, registry)| (namespace, registry.as_str()))
+    }
+
+    /// The key that signs checkpoints.
+    #[must_use]
+    pub fn commit_key(&self) -> &PublicKey {
+        self.shared.config.commit_key.public()
+    }
+
+    /// The log's origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.shared.config.origin
+    }
+
+    /// Whether the registry takes records now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Acquire) && !self.shared.is_closing()
+    }
+
+    /// Synced transactions of the ledger so far.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.shared.db.syncs()
+    }
+
+    /// Takes no more records, gives those that wait their verdict, lays down what is committed, and stops.
+    pub async fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.closed.notify_waiters();
+        self.shared.closed.notify_one();
+        let tasks = match self.tasks.lock() {
+            Ok(mut tasks) => std::mem::take(&mut *tasks),
+            Err(_) => return,
+        };
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the registry broke off");
+            }
+            self.shared.committed.notify_one();
+        }
+    }
+}
+
+/// Lays down what is committed, until the registry closes and all is laid down.
+async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
+    let mut delay = RELOAD_DELAY_MIN;
+    loop {
+        let state = shared.state.load_full();
+        match applier.apply(&state.staged, &state.committed, &*shared.clock).await {
+            Ok(()) => {
+                delay = RELOAD_DELAY_MIN;
+                shared.state.rcu(|now| now.laid_down_to(applier.laid_down()));
+                shared.laid_down.notify_waiters();
+                shared.laid_down.notify_one();
+                let now = shared.state.load();
+                if Arc::ptr_eq(&now.committed.note, &state.committed.note) {
+                    if shared.is_closing() {
+                        return;
+                    }
+                    drop(now);
+                    shared.committed.notified().await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "couldn't lay down a commit; publishing goes on, trying again");
+                metrics::counter!("wargate_lay_down_failures_total").increment(1);
+                if shared.is_closing() {
+                    return;
+                }
+                shared.clock.sleep(delay).await;
+                delay = (delay * 2).min(RELOAD_DELAY_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What all parts of one registry hold in common.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use object_store::ObjectStore;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::hashes::Hashes;
+use crate::sequencer::Queued;
+use crate::state::State;
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) db: Arc<dyn Db>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hashes: Hashes,
+    pub(crate) state: ArcSwap<State>,
+    /// Records whose verdict can be given, to the sequencer.
+    pub(crate) queue: mpsc::Sender<Queued>,
+    /// The last sequence number given to a pending record.
+    pub(crate) last_seq: AtomicU64,
+    /// Records that wait for their verdict.
+    pub(crate) waiting: AtomicUsize,
+    /// Something was committed: there is something to lay down.
+    pub(crate) committed: Notify,
+    /// Something was laid down: there is room for commits.
+    pub(crate) laid_down: Notify,
+    /// No new work is taken.
+    pub(crate) closing: AtomicBool,
+    /// Wakes whoever waits for work when the registry closes.
+    pub(crate) closed: Notify,
+    /// The sequencer works; false while it reloads after a failure.
+    pub(crate) ready: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.last_seq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,226 @@
+//! The single read path: one committed checkpoint, pinned, and everything below it.
+//!
+//! Every door and page answers a request from one snapshot, so no answer mixes two trees.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wargate_core::checkpoint::Checkpoint;
+use wargate_core::digest::Digest;
+use wargate_core::envelope::Envelope;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::log::proof::LogProofBundle;
+use wargate_core::map::page::PageRef;
+use wargate_core::map::proof::{MapProofBundle, prove};
+use wargate_core::name::LogName;
+
+use crate::content::{self, Content};
+use crate::error::Error;
+use crate::files::{self, StaticFile, StaticPath};
+use crate::limits::{PROOF_LEAVES_MAX, RECORDS_PER_REPLY_MAX};
+use crate::recovery;
+use crate::shared::Shared;
+use crate::state::{Committed, State};
+use crate::tables::{checkpoints, logs, records};
+
+/// The registry as of one committed checkpoint.
+#[derive(Clone)]
+pub struct Snapshot {
+    shared: Arc<Shared>,
+    state: Arc<State>,
+}
+
+/// A committed record.
+#[derive(Debug, Clone)]
+pub struct PublishedRecord {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its id.
+    pub record: RecordId,
+    /// Its bytes as they were signed.
+    pub envelope: Envelope,
+}
+
+/// Records of one log.
+#[derive(Debug, Clone)]
+pub struct LogPage {
+    /// In order.
+    pub records: Vec<PublishedRecord>,
+    /// Whether the log goes on after them.
+    pub more: bool,
+}
+
+impl Snapshot {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: shared.clone(), state: shared.state.load_full() }
+    }
+
+    /// The pinned checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Committed {
+        &self.state.committed
+    }
+
+    /// The committed checkpoint of an earlier tree size, or this one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSize`] if none of that size was ever committed.
+    pub async fn checkpoint_at(&self, size: u64) -> Result<Checkpoint, Error> {
+        let pinned = &self.state.committed.signed.checkpoint;
+        if size == pinned.size {
+            return Ok(pinned.clone());
+        }
+        if size > pinned.size {
+            return Err(Error::UnknownSize { size });
+        }
+        let rows = self.shared.db.read(vec![checkpoints::select_size(size)]).await?.pop();
+        let found = checkpoints::one(rows.unwrap_or_default())?;
+        found.map(|signed| signed.checkpoint).ok_or(Error::UnknownSize { size })
+    }
+
+    /// The records of a log below tree size `size`, after the record `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLog`], [`Error::UnknownFetchToken`].
+    pub async fn log_page(
+        &self,
+        log: &LogId,
+        after: Option<&RecordId>,
+        size: u64,
+        limit: usize,
+    ) -> Result<LogPage, Error> {
+        let to = size.min(self.state.committed.size());
+        let limit = limit.clamp(1, RECORDS_PER_REPLY_MAX);
+        let from = match after {
+            None => 0,
+            Some(record) => {
+                let rows = self.shared.db.read(vec![records::select_index(log, record)]).await?.pop();
+                records::index(rows.unwrap_or_default())?
+                    .map(|index| index + 1)
+                    .ok_or(Error::UnknownFetchToken { record: *record })?
+            }
+        };
+        let rows = self.shared.db.read(vec![records::select_log(log, from, to, limit + 1)]).await?.pop();
+        let mut rows = records::rows(rows.unwrap_or_default())?;
+        if rows.is_empty() && from == 0 {
+            return Err(Error::UnknownLog { log: *log });
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let published = |row: records::RecordRow| PublishedRecord {
+            index: row.index,
+            record: row.record,
+            envelope: row.envelope,
+        };
+        Ok(LogPage { records: rows.into_iter().map(published).collect(), more })
+    }
+
+    /// The name of a log, if it has begun.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn name(&self, log: &LogId) -> Result<Option<LogName>, Error> {
+        let rows = self.shared.db.read(vec![logs::select(log)]).await?.pop().unwrap_or_default();
+        Ok(logs::one(rows)?.filter(|row| row.first_index < self.state.committed.size()).map(|row| row.name))
+    }
+
+    /// The ids of the records `from..to`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLeaf`] if they are not all below this tree size.
+    pub async fn ids(&self, from: u64, to: u64) -> Result<Vec<(LogId, RecordId)>, Error> {
+        if to > self.state.committed.size() {
+            return Err(Error::UnknownLeaf { index: to - 1 });
+        }
+        records::ids(self.shared.db.read(vec![records::select_ids(from, to)]).await?.pop().unwrap_or_default())
+    }
+
+    /// Proves that the log of size `to` begins with the log of size `from`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSize`], [`Error::Invalid`] if `from` is larger than `to`.
+    pub async fn prove_consistency(&self, from: u64, to: u64) -> Result<LogProofBundle, Error> {
+        if to == 0 || to > self.state.committed.size() {
+            return Err(Error::UnknownSize { size: to });
+        }
+        if from == 0 || from > to {
+            return Err(Error::UnknownSize { size: from });
+        }
+        self.log_proof(to, vec![from], Vec::new()).await
+    }
+
+    /// Proves that the log of size `size` holds the records at `indices`, and that the map of that size holds
+    /// the latest record of each of their logs.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSize`], [`Error::UnknownLeaf`].
+    pub async fn prove_inclusion(
+        &self,
+        size: u64,
+        indices: &[u64],
+    ) -> Result<(LogProofBundle, MapProofBundle), Error> {
+        if indices.is_empty() || indices.len() > PROOF_LEAVES_MAX {
+            return Err(Error::Invalid {
+                reason: format!("a proof is of 1 to {PROOF_LEAVES_MAX} records, not {}", indices.len()),
+            });
+        }
+        let checkpoint = self.checkpoint_at(size).await?;
+        if let Some(index) = indices.iter().find(|index| **index >= size) {
+            return Err(Error::UnknownLeaf { index: *index });
+        }
+        let log = self.log_proof(size, Vec::new(), indices.to_vec()).await?;
+        let logs = recovery::logs_at(&*self.shared.db, indices).await?;
+        let mut keys = Vec::with_capacity(indices.len());
+        for (log, index) in logs.into_iter().zip(indices) {
+            keys.push(log.ok_or(Error::UnknownLeaf { index: *index })?.map_key());
+        }
+        let map = self.map_proof(&checkpoint, &keys).await?;
+        Ok((log, map))
+    }
+
+    /// Proves what the map of an earlier checkpoint, or of this one, holds for these logs: presence or absence.
+    ///
+    /// # Errors
+    /// [`Error::UnknownSize`].
+    pub async fn prove_map(&self, size: u64, logs: &[LogId]) -> Result<MapProofBundle, Error> {
+        let checkpoint = self.checkpoint_at(size).await?;
+        let keys: Vec<Digest> = logs.iter().map(LogId::map_key).collect();
+        self.map_proof(&checkpoint, &keys).await
+    }
+
+    async fn log_proof(
+        &self,
+        size: u64,
+        consistent: Vec<u64>,
+        included: Vec<u64>,
+    ) -> Result<LogProofBundle, Error> {
+        let failed = |error| Error::internal("make a log proof", error);
+        let nodes: BTreeSet<_> =
+            LogProofBundle::nodes_needed(size, &consistent, &included).map_err(failed)?;
+        let hashes = self.shared.hashes.nodes(&self.state, &nodes).await?;
+        LogProofBundle::build(size, consistent, included, |node| hashes.get(&node).copied()).map_err(failed)
+    }
+
+    async fn map_proof(&self, checkpoint: &Checkpoint, keys: &[Digest]) -> Result<MapProofBundle, Error> {
+        let root = Some(PageRef { hash: checkpoint.map_root, segment: checkpoint.size });
+        let pages = self.shared.hashes.pages(&self.state, root, keys).await?;
+        let proofs = keys.iter().map(|key| prove(root, &pages, key)).collect::<Result<Vec<_>, _>>();
+        Ok(MapProofBundle { proofs: proofs.map_err(|error| Error::internal("make a map proof", error))? })
+    }
+
+    /// Finds content by digest: here and elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::UnknownContent`].
+    pub async fn content(&self, digest: &Digest) -> Result<Content, Error> {
+        content::find(&self.shared, digest).await
+    }
+
+    /// A file of the log door.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchFile`].
+    pub async fn static_file(&self, path: &StaticPath) -> Result<StaticFile, Error> {
+        files::read(&self.shared, path).await
+    }
+}

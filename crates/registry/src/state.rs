@@ -1,0 +1,87 @@
+//! What is committed, as every reader sees it: swapped whole, never changed in place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wargate_core::checkpoint::SignedCheckpoint;
+use wargate_core::digest::Digest;
+use wargate_core::log::tile::TileId;
+use wargate_core::map::page::{Page, PageRef};
+use wargate_core::name::LogName;
+use wargate_core::plan::Tree;
+
+/// A committed checkpoint in both encodings.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The checkpoint with both signatures.
+    pub signed: SignedCheckpoint,
+    /// The signed note.
+    pub note: Arc<str>,
+}
+
+impl Committed {
+    /// The tree size.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.signed.checkpoint.size
+    }
+}
+
+/// A record on its way into the bundles.
+#[derive(Debug)]
+pub(crate) struct StagedRecord {
+    /// The log entry.
+    pub(crate) entry: Vec<u8>,
+    /// The log's name, if this record begins it.
+    pub(crate) name: Option<LogName>,
+    /// The encoded envelope.
+    pub(crate) envelope: Bytes,
+}
+
+/// What one commit adds and the objects do not hold yet.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    /// Tree size before.
+    pub(crate) base: u64,
+    /// Tree size after.
+    pub(crate) size: u64,
+    /// The records `base..size`.
+    pub(crate) records: Vec<Arc<StagedRecord>>,
+    /// Every tile that changed, with its whole content.
+    pub(crate) tiles: HashMap<TileId, Arc<[Digest]>>,
+    /// The new map pages.
+    pub(crate) pages: HashMap<PageRef, Arc<Page>>,
+    /// The same as a segment object.
+    pub(crate) segment: Bytes,
+}
+
+/// The committed state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) committed: Committed,
+    pub(crate) tree: Tree,
+    /// Commits above what is laid down, oldest first.
+    pub(crate) staged: Vec<Arc<Staged>>,
+    /// Everything below this tree size is in the objects.
+    pub(crate) laid_down: u64,
+}
+
+impl State {
+    /// The state after one more commit.
+    pub(crate) fn with(&self, committed: Committed, tree: Tree, staged: Option<Arc<Staged>>) -> Self {
+        let mut all = self.staged.clone();
+        all.extend(staged);
+        Self { committed, tree, staged: all, laid_down: self.laid_down }
+    }
+
+    /// The state once everything below `size` is in the objects.
+    pub(crate) fn laid_down_to(&self, size: u64) -> Self {
+        Self {
+            committed: self.committed.clone(),
+            tree: self.tree.clone(),
+            staged: self.staged.iter().filter(|staged| staged.size > size).cloned().collect(),
+            laid_down: self.laid_down.max(size),
+        }
+    }
+}

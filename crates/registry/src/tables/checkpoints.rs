@@ -1,0 +1,100 @@
+//! `checkpoints`: every tree head ever committed; `current_checkpoint`: the one that is swapped;
+//! `staged`: the map segments of commits that are not yet laid down.
+
+use bytes::Bytes;
+use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use wargate_core::key::KeyId;
+
+use super::{Columns, bytes, int, text};
+use crate::db::{Batch, Row, Statement, Value};
+use crate::error::Error;
+
+const SELECT: &str = "select c.size, c.seconds, c.root, c.map_root, c.key_id, c.warg_signature, c.note_signature \
+     from checkpoints c join current_checkpoint p on c.size = p.size and c.seconds = p.seconds";
+
+/// The statements that make `next` the current checkpoint in place of `previous`, or fail the batch.
+pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint) -> Batch {
+    let checkpoint = &next.checkpoint;
+    let insert = Statement::new(
+        "insert into checkpoints (size, seconds, root, map_root, key_id, warg_signature, note_signature) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        vec![
+            int(checkpoint.size),
+            int(checkpoint.time),
+            bytes(checkpoint.root.as_bytes()),
+            bytes(checkpoint.map_root.as_bytes()),
+            bytes(next.key_id.as_bytes()),
+            text(&next.warg_signature),
+            text(&next.note_signature),
+        ],
+    );
+    let swap = match previous {
+        None => Statement::new(
+            "insert into current_checkpoint (one, size, seconds) values (1, $1, $2)",
+            vec![int(checkpoint.size), int(checkpoint.time)],
+        ),
+        Some(previous) => Statement::new(
+            "update current_checkpoint set size = $1, seconds = $2 where one = 1 and size = $3 and seconds = $4",
+            vec![int(checkpoint.size), int(checkpoint.time), int(previous.size), int(previous.time)],
+        ),
+    };
+    vec![insert, swap.must_affect(1)]
+}
+
+/// The current checkpoint: [`one`].
+pub(crate) fn select_current() -> Statement {
+    Statement::new(SELECT, vec![])
+}
+
+/// The latest checkpoint of this size: [`one`].
+pub(crate) fn select_size(size: u64) -> Statement {
+    Statement::new(
+        "select size, seconds, root, map_root, key_id, warg_signature, note_signature from checkpoints \
+         where size = $1 order by seconds desc limit 1",
+        vec![int(size)],
+    )
+}
+
+pub(crate) fn one(rows: Vec<Row>) -> Result<Option<SignedCheckpoint>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    let checkpoint = Checkpoint {
+        size: columns.unsigned("tree size")?,
+        time: columns.unsigned("checkpoint time")?,
+        root: columns.digest("log root")?,
+        map_root: columns.digest("map root")?,
+    };
+    Ok(Some(SignedCheckpoint {
+        checkpoint,
+        key_id: KeyId::from_digest(columns.digest("key id")?),
+        warg_signature: columns.parse("signature")?,
+        note_signature: columns.parse("signature")?,
+    }))
+}
+
+pub(crate) fn insert_staged(base: u64, size: u64, segment: Bytes) -> Statement {
+    Statement::new(
+        "insert into staged (size, base, body) values ($1, $2, $3)",
+        vec![int(size), int(base), Value::Bytes(segment)],
+    )
+}
+
+/// Drops the staged bundles that are laid down up to `size`.
+pub(crate) fn delete_staged(size: u64) -> Statement {
+    Statement::new("delete from staged where size <= $1", vec![int(size)])
+}
+
+/// All staged bundles in order: [`staged`].
+pub(crate) fn select_staged() -> Statement {
+    Statement::new("select base, size, body from staged order by size", vec![])
+}
+
+/// `(base, size, map segment)` of each.
+pub(crate) fn staged(rows: Vec<Row>) -> Result<Vec<(u64, u64, Bytes)>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.unsigned("base")?, columns.unsigned("tree size")?, columns.bytes("segment")?))
+        })
+        .collect()
+}

@@ -1,0 +1,200 @@
+//! `logs`, `log_keys`, `releases`: the facts about each log that a verdict needs and a reader asks for.
+//!
+//! They follow from `records` alone and are written in the same transaction.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use wargate_core::id::LogId;
+use wargate_core::key::{KeyId, PublicKey};
+use wargate_core::name::LogName;
+use wargate_core::plan::{Accepted, Effect, LogNeeds};
+use wargate_core::v1::package::{Head, KeyState, PermissionSet, Release, ReleaseState};
+
+use super::{Columns, bytes, int, text, time};
+use crate::db::{Batch, Row, Statement, Value};
+use crate::error::Error;
+
+/// Which rules a log is judged by; its first record decided it for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogKind {
+    V1,
+    Delegated,
+}
+
+/// A log's place in the registry.
+#[derive(Debug, Clone)]
+pub(crate) struct LogRow {
+    pub(crate) name: LogName,
+    pub(crate) kind: LogKind,
+    pub(crate) first_index: u64,
+    pub(crate) head: Head,
+}
+
+pub(crate) fn select(log: &LogId) -> Statement {
+    Statement::new(
+        "select name, kind, first_idx, head_record, head_seconds, head_nanos from logs where log_id = $1",
+        vec![bytes(log.as_bytes())],
+    )
+}
+
+pub(crate) fn one(rows: Vec<Row>) -> Result<Option<LogRow>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    Ok(Some(LogRow {
+        name: columns.parse("name")?,
+        kind: match columns.int("kind")? {
+            0 => LogKind::V1,
+            _ => LogKind::Delegated,
+        },
+        first_index: columns.unsigned("index")?,
+        head: Head { record: columns.record_id()?, time: columns.time()? },
+    }))
+}
+
+/// The names of the logs that begin in `from <= index < to`: [`names`].
+pub(crate) fn select_names(from: u64, to: u64) -> Statement {
+    Statement::new(
+        "select first_idx, name from logs where first_idx >= $1 and first_idx < $2 order by first_idx",
+        vec![int(from), int(to)],
+    )
+}
+
+pub(crate) fn names(rows: Vec<Row>) -> Result<BTreeMap<u64, LogName>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.unsigned("index")?, columns.parse("name")?))
+        })
+        .collect()
+}
+
+pub(crate) fn select_key(log: &LogId, key: &KeyId) -> Statement {
+    Statement::new(
+        "select public, permissions from log_keys where log_id = $1 and key_id = $2",
+        vec![bytes(log.as_bytes()), bytes(key.as_bytes())],
+    )
+}
+
+pub(crate) fn key(rows: Vec<Row>) -> Result<Option<KeyState>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    let key: PublicKey = columns.parse("public key")?;
+    let bits = columns.unsigned("permissions")?;
+    Ok(Some(KeyState { key, permissions: PermissionSet::from_bits(u8::try_from(bits).unwrap_or(0)) }))
+}
+
+pub(crate) fn select_release(log: &LogId, version: &Version) -> Statement {
+    Statement::new(
+        "select version, content, record_id, by_key, seconds, nanos, yanked_by, yanked_seconds, yanked_nanos \
+         from releases where log_id = $1 and version = $2",
+        vec![bytes(log.as_bytes()), text(version)],
+    )
+}
+
+pub(crate) fn release(rows: Vec<Row>) -> Result<Option<Release>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    let version = columns.parse("version")?;
+    let content = columns.digest("content digest")?;
+    let record = columns.record_id()?;
+    let by = KeyId::from_digest(columns.digest("key id")?);
+    let released = columns.time()?;
+    let state = match columns.optional_bytes("key id")? {
+        None => ReleaseState::Released { content },
+        Some(key) => {
+            let by = KeyId::from_slice(&key).ok_or_else(|| Error::internal("read a release", "bad key id"))?;
+            ReleaseState::Yanked { content, by, time: columns.time()? }
+        }
+    };
+    Ok(Some(Release { record, version, by, time: released, state }))
+}
+
+/// What must be read to know what `needs` asks of a v1 log, besides its row.
+pub(crate) fn select_needed(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
+    let keys = needs.keys.iter().map(|key| select_key(log, key));
+    let versions = needs.versions.iter().map(|version| select_release(log, version));
+    keys.chain(versions).collect()
+}
+
+/// The statements by which an accepted record changes its log's facts.
+pub(crate) fn follow(accepted: &Accepted) -> Batch {
+    let kind = match accepted.effect {
+        Effect::V1(_) => LogKind::V1,
+        Effect::Delegated(_) => LogKind::Delegated,
+    };
+    let mut batch = vec![upsert_head(accepted, kind)];
+    if let Effect::V1(changes) = &accepted.effect {
+        let log = &accepted.log_id;
+        batch.extend(changes.keys.iter().map(|(id, state)| upsert_key(log, id, state)));
+        batch.extend(changes.releases.iter().map(|release| upsert_release(log, accepted.index, release)));
+    }
+    batch
+}
+
+fn upsert_head(accepted: &Accepted, kind: LogKind) -> Statement {
+    let [seconds, nanos] = time(accepted.time);
+    let head = [int(accepted.index), bytes(accepted.record.as_bytes()), seconds, nanos];
+    if accepted.first {
+        let kind = match kind {
+            LogKind::V1 => 0,
+            LogKind::Delegated => 1,
+        };
+        let mut values = vec![bytes(accepted.log_id.as_bytes()), text(accepted.log.as_str()), int(kind)];
+        values.extend(head);
+        return Statement::new(
+            "insert into logs (log_id, name, kind, first_idx, head_idx, head_record, head_seconds, head_nanos) \
+             values ($1, $2, $3, $4, $4, $5, $6, $7)",
+            values,
+        );
+    }
+    let mut values = vec![bytes(accepted.log_id.as_bytes())];
+    values.extend(head);
+    Statement::new(
+        "update logs set head_idx = $2, head_record = $3, head_seconds = $4, head_nanos = $5 where log_id = $1",
+        values,
+    )
+    .must_affect(1)
+}
+
+fn upsert_key(log: &LogId, id: &KeyId, state: &KeyState) -> Statement {
+    Statement::new(
+        "insert into log_keys (log_id, key_id, public, permissions) values ($1, $2, $3, $4) \
+         on conflict (log_id, key_id) do update set permissions = excluded.permissions",
+        vec![
+            bytes(log.as_bytes()),
+            bytes(id.as_bytes()),
+            text(&state.key),
+            int(u64::from(state.permissions.bits())),
+        ],
+    )
+}
+
+fn upsert_release(log: &LogId, index: u64, release: &Release) -> Statement {
+    let (content, yanked): (_, [Value; 3]) = match &release.state {
+        ReleaseState::Released { content } => (content, [Value::Null, Value::Null, Value::Null]),
+        ReleaseState::Yanked { content, by, time: at } => {
+            let [seconds, nanos] = time(*at);
+            (content, [bytes(by.as_bytes()), seconds, nanos])
+        }
+    };
+    let [seconds, nanos] = time(release.time);
+    let mut values = vec![
+        bytes(log.as_bytes()),
+        text(&release.version),
+        bytes(content.as_bytes()),
+        int(index),
+        bytes(release.record.as_bytes()),
+        bytes(release.by.as_bytes()),
+        seconds,
+        nanos,
+    ];
+    values.extend(yanked);
+    Statement::new(
+        "insert into releases (log_id, version, content, idx, record_id, by_key, seconds, nanos, \
+         yanked_by, yanked_seconds, yanked_nanos) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         on conflict (log_id, version) do update set yanked_by = excluded.yanked_by, \
+         yanked_seconds = excluded.yanked_seconds, yanked_nanos = excluded.yanked_nanos",
+        values,
+    )
+}

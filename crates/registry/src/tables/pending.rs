@@ -1,0 +1,113 @@
+//! `pending`: records that were accepted, durable, and not yet judged.
+
+use bytes::Bytes;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::name::PackageName;
+
+use super::{Columns, bytes, int, text};
+use crate::db::{Row, Statement, Value};
+use crate::error::Error;
+
+/// Whether a pending record may be judged yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PendingState {
+    /// Content that it names is missing.
+    Sourcing,
+    /// It waits for its verdict.
+    Ready,
+}
+
+impl PendingState {
+    fn code(self) -> u64 {
+        match self {
+            Self::Sourcing => 0,
+            Self::Ready => 1,
+        }
+    }
+}
+
+/// A pending v1 record.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingRow {
+    pub(crate) seq: u64,
+    pub(crate) log: LogId,
+    pub(crate) record: RecordId,
+    pub(crate) name: PackageName,
+    pub(crate) envelope: Bytes,
+    pub(crate) state: PendingState,
+}
+
+pub(crate) fn insert(row: &PendingRow, received_ms: u64) -> Statement {
+    Statement::new(
+        "insert into pending (seq, log_id, record_id, kind, name, body, received_ms, state) \
+         values ($1, $2, $3, 0, $4, $5, $6, $7)",
+        vec![
+            int(row.seq),
+            bytes(row.log.as_bytes()),
+            bytes(row.record.as_bytes()),
+            text(&row.name),
+            Value::Bytes(row.envelope.clone()),
+            int(received_ms),
+            int(row.state.code()),
+        ],
+    )
+}
+
+pub(crate) fn delete(seq: u64) -> Statement {
+    Statement::new("delete from pending where seq = $1", vec![int(seq)])
+}
+
+/// Lets a sourcing record be judged; fails the batch if it no longer waits.
+pub(crate) fn make_ready(seq: u64) -> Statement {
+    Statement::new("update pending set state = 1 where seq = $1 and state = 0", vec![int(seq)]).must_affect(1)
+}
+
+/// One pending record: [`rows`].
+pub(crate) fn select_one(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "select seq, log_id, record_id, name, body, state from pending where log_id = $1 and record_id = $2",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())])
+}
+
+/// The pending records of one log, in order: [`rows`].
+pub(crate) fn select_log(log: &LogId, limit: usize) -> Statement {
+    Statement::new(
+        "select seq, log_id, record_id, name, body, state from pending where log_id = $1 order by seq limit $2",
+        vec![bytes(log.as_bytes()), int(limit as u64)])
+}
+
+/// The records that wait for their verdict, in order, from `seq` on: [`rows`].
+pub(crate) fn select_ready(seq: u64, limit: usize) -> Statement {
+    Statement::new(
+        "select seq, log_id, record_id, name, body, state from pending \
+                       where state = 1 and seq >= $1 order by seq limit $2",
+        vec![int(seq), int(limit as u64)])
+}
+
+pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<PendingRow>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok(PendingRow {
+                seq: columns.unsigned("sequence number")?,
+                log: columns.log_id()?,
+                record: columns.record_id()?,
+                name: columns.parse("name")?,
+                envelope: columns.bytes("envelope")?,
+                state: match columns.int("state")? {
+                    0 => PendingState::Sourcing,
+                    _ => PendingState::Ready,
+                },
+            })
+        })
+        .collect()
+}
+
+/// The highest sequence number ever pending that is still there: [`last_seq`].
+pub(crate) fn select_last_seq() -> Statement {
+    Statement::new("select coalesce(max(seq), 0) from pending", vec![])
+}
+
+pub(crate) fn last_seq(rows: Vec<Row>) -> Result<u64, Error> {
+    rows.into_iter().next().map_or(Ok(0), |row| Columns::of(row).unsigned("sequence number"))
+}

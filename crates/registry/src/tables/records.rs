@@ -1,0 +1,108 @@
+//! `records`: the log's records in order, and what a refused one was refused for.
+
+use wargate_core::envelope::Envelope;
+use wargate_core::id::{LogId, RecordId};
+
+use super::{Columns, bytes, int, text};
+use crate::db::{Row, Statement};
+use crate::error::Error;
+
+/// A committed record.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordRow {
+    pub(crate) index: u64,
+    pub(crate) log: LogId,
+    pub(crate) record: RecordId,
+    pub(crate) envelope: Envelope,
+}
+
+pub(crate) fn insert(index: u64, log: &LogId, record: &RecordId, envelope: &Envelope) -> Statement {
+    Statement::new(
+        "insert into records (idx, log_id, record_id, envelope) values ($1, $2, $3, $4)",
+        vec![
+            int(index),
+            bytes(log.as_bytes()),
+            bytes(record.as_bytes()),
+            crate::db::Value::Bytes(envelope.encode().into()),
+        ],
+    )
+}
+
+/// The index of one record: [`index`].
+pub(crate) fn select_index(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "select idx from records where log_id = $1 and record_id = $2",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
+}
+
+pub(crate) fn index(rows: Vec<Row>) -> Result<Option<u64>, Error> {
+    rows.into_iter().next().map(|row| Columns::of(row).unsigned("index")).transpose()
+}
+
+/// Records of one log with `from <= index < to`, at most `limit`: [`rows`].
+pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> Statement {
+    Statement::new(
+        "select idx, log_id, record_id, envelope from records \
+         where log_id = $1 and idx >= $2 and idx < $3 order by idx limit $4",
+        vec![bytes(log.as_bytes()), int(from), int(to), int(limit as u64)],
+    )
+}
+
+/// All records with `from <= index < to`: [`rows`].
+pub(crate) fn select_range(from: u64, to: u64) -> Statement {
+    Statement::new(
+        "select idx, log_id, record_id, envelope from records where idx >= $1 and idx < $2 order by idx",
+        vec![int(from), int(to)],
+    )
+}
+
+pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<RecordRow>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            let index = columns.unsigned("index")?;
+            let (log, record) = (columns.log_id()?, columns.record_id()?);
+            let envelope = Envelope::decode(&columns.bytes("envelope")?)
+                .map_err(|error| Error::internal(&format!("read the record at index {index}"), error))?;
+            Ok(RecordRow { index, log, record, envelope })
+        })
+        .collect()
+}
+
+/// The ids of all records with `from <= index < to`: [`ids`].
+pub(crate) fn select_ids(from: u64, to: u64) -> Statement {
+    Statement::new(
+        "select log_id, record_id from records where idx >= $1 and idx < $2 order by idx",
+        vec![int(from), int(to)],
+    )
+}
+
+pub(crate) fn ids(rows: Vec<Row>) -> Result<Vec<(LogId, RecordId)>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.log_id()?, columns.record_id()?))
+        })
+        .collect()
+}
+
+/// Keeps why a record was refused, so that a client that polls learns it. Refused stays refused.
+pub(crate) fn insert_refusal(log: &LogId, record: &RecordId, reason: &str, at_ms: u64) -> Statement {
+    Statement::new(
+        "insert into rejected (log_id, record_id, reason, at_ms) values ($1, $2, $3, $4) \
+         on conflict (log_id, record_id) do nothing",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes()), text(reason), int(at_ms)],
+    )
+}
+
+pub(crate) fn select_refusal(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "select reason from rejected where log_id = $1 and record_id = $2",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
+}
+
+pub(crate) fn refusal(rows: Vec<Row>) -> Result<Option<String>, Error> {
+    rows.into_iter().next().map(|row| Columns::of(row).text("reason")).transpose()
+}
