@@ -1,0 +1,117 @@
+-- The ledger's first schema. One text for SQLite and PostgreSQL: bigint, text, bytea and nothing else.
+-- `not null primary key`: SQLite lets NULL into a primary key that is not `integer`.
+
+-- pending: accepted, durable, not yet judged. seq orders them.
+-- kind: 0 v1 envelope, 1 act. state: 0 sourcing, 1 ready.
+create table pending (
+    seq bigint not null primary key,
+    log_id bytea not null,
+    record_id bytea not null,
+    kind bigint not null,
+    name text not null,
+    body bytea not null,
+    sources bytea,
+    received_ms bigint not null,
+    state bigint not null
+);
+create unique index pending_record on pending (log_id, record_id);
+
+-- rejected: verdicts that were no; kept so that a client that polls learns why.
+create table rejected (
+    log_id bytea not null,
+    record_id bytea not null,
+    reason text not null,
+    at_ms bigint not null,
+    primary key (log_id, record_id)
+);
+
+-- records of the log, in order.
+create table records (
+    idx bigint not null primary key,
+    log_id bytea not null,
+    record_id bytea not null,
+    envelope bytea not null
+);
+create unique index records_by_log on records (log_id, idx);
+-- Can go once (log_id, record_id) is looked up in another way.
+create unique index records_by_id on records (log_id, record_id);
+
+-- logs: facts about each log that a verdict needs. kind: 0 v1, 1 delegated.
+create table logs (
+    log_id bytea not null primary key,
+    name text not null,
+    kind bigint not null,
+    first_idx bigint not null,
+    head_idx bigint not null,
+    head_record bytea not null,
+    head_seconds bigint not null,
+    head_nanos bigint not null,
+    state bytea
+);
+-- For name bundles.
+create index logs_by_first on logs (first_idx);
+
+-- keys of v1 logs: permissions is a bit set; public is the key's text form.
+create table log_keys (
+    log_id bytea not null,
+    key_id bytea not null,
+    public text not null,
+    permissions bigint not null,
+    primary key (log_id, key_id)
+);
+
+-- releases of packages; the yanked_ columns are null while a release is not yanked.
+create table releases (
+    log_id bytea not null,
+    version text not null,
+    content bytea not null,
+    idx bigint not null,
+    record_id bytea not null,
+    by_key bytea not null,
+    seconds bigint not null,
+    nanos bigint not null,
+    yanked_by bytea,
+    yanked_seconds bigint,
+    yanked_nanos bigint,
+    primary key (log_id, version)
+);
+
+-- checkpoints: every tree head ever committed, with both signatures.
+create table checkpoints (
+    size bigint not null,
+    seconds bigint not null,
+    root bytea not null,
+    map_root bytea not null,
+    key_id bytea not null,
+    warg_signature text not null,
+    note_signature text not null,
+    primary key (size, seconds)
+);
+-- current: the one row that is swapped.
+create table current_checkpoint (
+    one bigint not null primary key,
+    size bigint not null,
+    seconds bigint not null
+);
+
+-- staged: what a commit must still lay down in the objects.
+create table staged (
+    size bigint not null primary key,
+    base bigint not null,
+    body bytea not null
+);
+
+-- content by digest; small content inline, else a blob object.
+create table content (
+    digest bytea not null primary key,
+    size bigint not null,
+    bytes bytea,
+    stored_ms bigint not null
+);
+-- where else content is: urls given by publishers of a record.
+create table content_sources (
+    digest bytea not null,
+    url text not null,
+    size bigint,
+    primary key (digest, url)
+);

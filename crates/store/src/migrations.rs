@@ -1,0 +1,83 @@
+//! Brings a ledger's tables to the shape this program knows: numbered SQL texts, forward only.
+//!
+//! The texts serve SQLite and PostgreSQL alike (`bigint`, `text`, `bytea`). Each runs once, in its own
+//! transaction together with the row of `schema_version` that says so: a crash between two leaves a shape that
+//! the next start carries on from. Not here: going back, which is restoring a backup.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// One step of the schema.
+struct Migration {
+    /// 1, 2, 3, … without gaps; a published step is never edited.
+    version: i64,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, sql: include_str!("../migrations/0001_begin.sql") }];
+
+/// The newest schema that this program knows.
+pub const SCHEMA_VERSION: i64 = 1;
+
+const _: () = assert!(MIGRATIONS.len() as i64 == SCHEMA_VERSION);
+
+/// Why a ledger's tables could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrationError {
+    /// The ledger was written by a newer program; nothing was changed.
+    #[error(
+        "the ledger has schema {found}, this program knows schemas up to {known}: \
+         run the newer program, or restore a backup made before the upgrade"
+    )]
+    Newer {
+        /// The ledger's schema.
+        found: i64,
+        /// [`SCHEMA_VERSION`].
+        known: i64,
+    },
+    /// A step failed and was rolled back.
+    #[error("the ledger could not be brought to schema {version}: {source}")]
+    Step {
+        /// The schema aimed at; 0 is the table of versions itself.
+        version: i64,
+        /// What the engine says.
+        source: rusqlite::Error,
+    },
+}
+
+/// Runs every step that the ledger has not seen; how many it ran.
+///
+/// # Errors
+/// [`MigrationError`]; the ledger then stands at the last step that succeeded.
+pub fn migrate(connection: &mut Connection) -> Result<usize, MigrationError> {
+    let failed = |version| move |source| MigrationError::Step { version, source };
+    // A look first: a newer ledger must not even be written to.
+    let found = schema_version(connection).map_err(failed(0))?;
+    if found > SCHEMA_VERSION {
+        return Err(MigrationError::Newer { found, known: SCHEMA_VERSION });
+    }
+    let mut ran = 0;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
+        step(connection, migration).map_err(failed(migration.version))?;
+        ran += 1;
+    }
+    Ok(ran)
+}
+
+/// The ledger's schema; 0 for an empty one.
+fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    if !connection.table_exists(None, "schema_version")? {
+        return Ok(0);
+    }
+    connection.query_row("select coalesce(max(version), 0) from schema_version", [], |row| row.get(0))
+}
+
+fn step(connection: &mut Connection, migration: &Migration) -> Result<(), rusqlite::Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction
+        .execute_batch("create table if not exists schema_version (version bigint not null primary key)")?;
+    transaction.execute_batch(migration.sql)?;
+    transaction.execute("insert into schema_version (version) values (?1)", [migration.version])?;
+    transaction.commit()
+}
