@@ -11,13 +11,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ToSql};
 use tokio::sync::{mpsc, oneshot};
 use wargate_registry::db::{Batch, Db, DbError, DbKind, Row, Statement};
 
 use crate::migrations::{MigrationError, migrate};
 
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use run::{READ_BYTES_MAX, READ_ROWS_MAX, Together, read_together, write_together};
 
@@ -275,24 +277,22 @@ fn open_with(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
 }
 
 /// Sets a pragma and reads it back: SQLite answers many refusals with silence.
-fn set(
-    connection: &Connection,
-    path: &Path,
-    setting: &'static str,
-    wanted: impl ToString,
-) -> Result<(), OpenError> {
+fn set<V>(connection: &Connection, path: &Path, setting: &'static str, wanted: V) -> Result<(), OpenError>
+where
+    V: ToSql + ToString + Copy,
+{
     let failed = |source| OpenError::Engine { path: path.to_owned(), source };
-    let wanted = wanted.to_string();
-    connection.pragma_update(None, setting, &wanted).map_err(failed)?;
-    let value: rusqlite::types::Value =
-        connection.pragma_query_value(None, setting, |row| row.get(0)).map_err(failed)?;
-    let found = match value {
-        rusqlite::types::Value::Integer(number) => number.to_string(),
-        rusqlite::types::Value::Text(text) => text,
-        other => format!("{other:?}"),
+    connection.pragma_update(None, setting, wanted).map_err(failed)?;
+    let found = connection.pragma_query_value(None, setting, |row| row.get::<_, rusqlite::types::Value>(0));
+    let found = match found {
+        Ok(rusqlite::types::Value::Integer(number)) => number.to_string(),
+        Ok(rusqlite::types::Value::Text(text)) => text,
+        Ok(other) => format!("{other:?}"),
+        Err(rusqlite::Error::QueryReturnedNoRows) => "unset".to_owned(),
+        Err(error) => return Err(failed(error)),
     };
-    if found == wanted {
+    if found == wanted.to_string() {
         return Ok(());
     }
-    Err(OpenError::Setting { path: path.to_owned(), setting, wanted, found })
+    Err(OpenError::Setting { path: path.to_owned(), setting, wanted: wanted.to_string(), found })
 }

@@ -1,5 +1,7 @@
 //! The SQLite ledger from outside: what is answered is durable, alone and together.
 
+#![expect(clippy::unwrap_used, reason = "also outside the test functions a failure is the test's")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -224,7 +226,7 @@ async fn dropping_commits_what_was_handed_in() {
     for number in 0..20 {
         let mut write = std::pin::pin!(ledger.write(vec![put(number)]));
         // Handed in by the first poll; the caller then goes away.
-        let _ = futures_poll(write.as_mut()).await;
+        let _ = poll_once(write.as_mut()).await;
     }
     drop(ledger);
     let ledger = place.open();
@@ -233,7 +235,7 @@ async fn dropping_commits_what_was_handed_in() {
     }
 }
 
-async fn futures_poll<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
     std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
 
