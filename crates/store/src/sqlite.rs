@@ -2,25 +2,25 @@
 //!
 //! All batches that wait while the disk is busy ride in the next transaction, a savepoint each, and are answered
 //! after its one sync; a batch that waits alone is committed at once. No timers. Works under any executor: the
-//! threads are the ledger's own. Not here: running statements (`run`) and the tables' meaning (`wargate_registry`).
+//! threads are the ledger's own. A brief read skips them: waking a thread costs ten times what reading a row does.
+//! Not here: settings (`open`), running statements (`run`) and the tables' meaning (`wargate_registry`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags, ToSql};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use wargate_registry::db::{Batch, Db, DbError, DbKind, Row, Statement};
 
-use crate::migrations::{MigrationError, migrate};
-
+mod open;
 mod run;
 #[cfg(test)]
 mod tests;
 
+pub use open::{OpenError, open_reader, open_writer};
 pub use run::{READ_BYTES_MAX, READ_ROWS_MAX, Together, read_together, write_together};
 
 /// Batches that share one sync at most: bounds how long the first of them waits, and the transaction's size.
@@ -31,66 +31,6 @@ pub const BATCHES_WAITING_MAX: usize = 1024;
 pub const READS_WAITING_MAX: usize = 1024;
 /// Reader threads, each with its own connection.
 pub const READERS_MAX: usize = 64;
-/// How long a connection waits for a lock of another process (a backup tool, say), in milliseconds.
-const BUSY_TIMEOUT_MS: u64 = 5_000;
-/// Prepared statements kept per connection; above the number of texts in the registry's tables.
-const STATEMENTS_CACHED_MAX: usize = 256;
-/// Page cache of the writer, KiB.
-const WRITER_CACHE_KIB: i64 = 32 * 1024;
-/// Page cache of each reader, KiB.
-const READER_CACHE_KIB: i64 = 8 * 1024;
-/// WAL pages (4 KiB) after which a commit also copies them into the file: two more syncs each time.
-const CHECKPOINT_PAGES: i64 = 4_000;
-/// The WAL file is cut down to this when it is empty again, bytes.
-const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
-
-/// Why the ledger's file could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// SQLite refused the file.
-    #[error("the ledger `{}` could not be opened: {source}", .path.display())]
-    Engine {
-        /// The file.
-        path: PathBuf,
-        /// What the engine says.
-        source: rusqlite::Error,
-    },
-    /// A setting that durability or memory depends on did not take.
-    #[error("the ledger `{}` cannot have {setting} = {wanted}, it stays {found}: choose another file system", .path.display())]
-    Setting {
-        /// The file.
-        path: PathBuf,
-        /// The pragma.
-        setting: &'static str,
-        /// What it must be.
-        wanted: String,
-        /// What it is.
-        found: String,
-    },
-    /// The tables could not be brought up to date.
-    #[error("`{}`: {source}", .path.display())]
-    Migration {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: MigrationError,
-    },
-    /// `readers` is not in 1..=[`READERS_MAX`].
-    #[error("{readers} reader threads were asked for: expected 1 to {READERS_MAX}")]
-    Readers {
-        /// What was asked for.
-        readers: usize,
-    },
-    /// A thread could not be started.
-    #[error("the ledger's thread `{name}` could not be started: {source}")]
-    Thread {
-        /// Its name.
-        name: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
 
 struct Write {
     batch: Batch,
@@ -110,6 +50,8 @@ pub struct SqliteLedger {
     /// `None` only while dropping.
     writes: Option<mpsc::Sender<Write>>,
     reads: Option<mpsc::Sender<Read>>,
+    /// For reads on the caller's thread.
+    brief: Vec<Mutex<Connection>>,
     syncs: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
@@ -128,16 +70,24 @@ impl SqliteLedger {
         }
         let connection = open_writer(path)?;
         let mut connections = Vec::with_capacity(readers);
+        let mut brief = Vec::with_capacity(readers);
         for _ in 0..readers {
             connections.push(open_reader(path)?);
+            brief.push(Mutex::new(open::open_brief(path)?));
         }
         let (writes, waiting_writes) = mpsc::channel(BATCHES_WAITING_MAX);
         let (reads, waiting_reads) = mpsc::channel(READS_WAITING_MAX);
         let syncs = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&syncs);
         // Built before its threads, so that a thread that fails to start leaves a value whose drop ends the others.
-        let mut ledger =
-            Self { writes: Some(writes), reads: Some(reads), syncs, writer: None, readers: Vec::new() };
+        let mut ledger = Self {
+            writes: Some(writes),
+            reads: Some(reads),
+            brief,
+            syncs,
+            writer: None,
+            readers: Vec::new(),
+        };
         ledger.writer = Some(start("wargate-ledger".to_owned(), move || {
             write_until_closed(connection, waiting_writes, &count);
         })?);
@@ -149,6 +99,13 @@ impl SqliteLedger {
             })?);
         }
         Ok(ledger)
+    }
+
+    /// Answers on this thread if a connection is free and the answer is small and soon found. `None` says nothing
+    /// about the statements: a reader thread then takes all the time they need, and reports what fails.
+    fn read_briefly(&self, statements: &[Statement]) -> Option<Vec<Vec<Row>>> {
+        let connection = self.brief.iter().find_map(|connection| connection.try_lock().ok())?;
+        run::read_within(&connection, statements, run::Budget::brief()).ok()
     }
 }
 
@@ -193,6 +150,9 @@ fn read_until_closed(connection: &Connection, waiting: &Mutex<mpsc::Receiver<Rea
 impl Db for SqliteLedger {
     async fn read(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, DbError> {
         let closed = || DbError::Failed { reason: "the ledger's readers have ended".to_owned() };
+        if let Some(found) = self.read_briefly(&statements) {
+            return Ok(found);
+        }
         let (answer, answered) = oneshot::channel();
         let reads = self.reads.as_ref().ok_or_else(closed)?;
         reads.send(Read { statements, answer }).await.map_err(|_| closed())?;
@@ -223,6 +183,7 @@ impl Drop for SqliteLedger {
     fn drop(&mut self) {
         // A closed channel still hands out what is in it. The readers go first: the last connection to close
         // moves the WAL into the file, which only the writer may.
+        self.brief.clear();
         self.reads = None;
         for reader in self.readers.drain(..) {
             let _ = reader.join();
@@ -234,65 +195,4 @@ impl Drop for SqliteLedger {
             tracing::error!("the ledger's writer had panicked");
         }
     }
-}
-
-/// The connection that writes, with its tables up to date; public for callers of [`write_together`].
-///
-/// # Errors
-/// [`OpenError`].
-pub fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = open_with(path, flags)?;
-    set(&connection, path, "journal_mode", "wal")?;
-    // NORMAL would let a power cut undo commits already answered. FULL reads back as 2.
-    set(&connection, path, "synchronous", 2)?;
-    set(&connection, path, "foreign_keys", 1)?;
-    set(&connection, path, "cache_size", -WRITER_CACHE_KIB)?;
-    set(&connection, path, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    set(&connection, path, "journal_size_limit", WAL_BYTES_KEPT)?;
-    migrate(&mut connection).map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
-    Ok(connection)
-}
-
-/// A connection that reads; public for callers of [`read_together`].
-///
-/// # Errors
-/// [`OpenError`].
-pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    let connection = open_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    set(&connection, path, "query_only", 1)?;
-    set(&connection, path, "cache_size", -READER_CACHE_KIB)?;
-    Ok(connection)
-}
-
-fn open_with(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let failed = |source| OpenError::Engine { path: path.to_owned(), source };
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
-    // A disk error under mmap is a signal that kills the process; read() makes it an error.
-    set(&connection, path, "mmap_size", 0)?;
-    Ok(connection)
-}
-
-/// Sets a pragma and reads it back: SQLite answers many refusals with silence.
-fn set<V>(connection: &Connection, path: &Path, setting: &'static str, wanted: V) -> Result<(), OpenError>
-where
-    V: ToSql + ToString + Copy,
-{
-    let failed = |source| OpenError::Engine { path: path.to_owned(), source };
-    connection.pragma_update(None, setting, wanted).map_err(failed)?;
-    let found = connection.pragma_query_value(None, setting, |row| row.get::<_, rusqlite::types::Value>(0));
-    let found = match found {
-        Ok(rusqlite::types::Value::Integer(number)) => number.to_string(),
-        Ok(rusqlite::types::Value::Text(text)) => text,
-        Ok(other) => format!("{other:?}"),
-        Err(rusqlite::Error::QueryReturnedNoRows) => "unset".to_owned(),
-        Err(error) => return Err(failed(error)),
-    };
-    if found == wanted.to_string() {
-        return Ok(());
-    }
-    Err(OpenError::Setting { path: path.to_owned(), setting, wanted: wanted.to_string(), found })
 }

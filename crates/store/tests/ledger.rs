@@ -256,3 +256,28 @@ async fn large_reads_are_bounded() {
     let answer = ledger.read(beyond).await;
     assert!(matches!(answer, Err(DbError::Failed { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_short_reads_all_get_their_answer() {
+    let place = Place::new();
+    let ledger = place.open();
+    write(&ledger, (0..8).map(put).collect()).await.unwrap();
+    // Enough for every way an answer is found: on the caller's thread, broken off there, no connection free.
+    let tasks: Vec<_> = (0..8)
+        .map(|number| {
+            let ledger = Arc::clone(&ledger);
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    assert_eq!(size(&ledger, number).await, Some(number));
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let long = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 100000) \
+                select count(*) from n";
+    let found = ledger.read(vec![Statement::new(long, vec![])]).await.unwrap();
+    assert_eq!(found, [[vec![Value::Int(100_000)]]]);
+}

@@ -12,6 +12,10 @@ use wargate_registry::db::{Batch, DbError, Row, Statement, Value};
 pub const READ_ROWS_MAX: usize = 100_000;
 /// Bytes of text and blobs that one read may answer with.
 pub const READ_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Rows of a read on the caller's own thread; above it the cost of waking a thread no longer matters.
+const BRIEF_ROWS_MAX: usize = 64;
+/// Bytes of a read on the caller's own thread.
+const BRIEF_BYTES_MAX: usize = 256 * 1024;
 
 /// The outcome of [`write_together`].
 #[derive(Debug)]
@@ -130,7 +134,8 @@ fn attempt(
     // Not `Transaction::commit`, which would roll back on its drop before the state can be looked at.
     let Err(error) = run_cached(&transaction, "commit") else { return Ok(()) };
     // Still open: SQLite refused before it wrote (a deferred constraint, a lock). Else the sync itself broke off,
-    // and the frames may or may not be on the disk.
+    // and the frames may or may not be on the disk. This process no longer sees them, a start after a crash might,
+    // until the next commit overwrites them: who reloads must be content with either.
     let refused = !transaction.is_autocommit();
     if refused && transaction.rollback().is_ok() {
         return Err(broken(error));
@@ -199,13 +204,21 @@ fn bind(prepared: &mut rusqlite::Statement<'_>, statement: &Statement) -> Result
 /// # Errors
 /// [`DbError::Failed`], also when the answer exceeds [`READ_ROWS_MAX`] or [`READ_BYTES_MAX`].
 pub fn read_together(connection: &Connection, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
+    read_within(connection, statements, Budget { rows: READ_ROWS_MAX, bytes: READ_BYTES_MAX })
+}
+
+/// The same within other bounds.
+pub(super) fn read_within(
+    connection: &Connection,
+    statements: &[Statement],
+    mut budget: Budget,
+) -> Result<Vec<Vec<Row>>, DbError> {
     let failed = |error: rusqlite::Error| DbError::Failed { reason: error.to_string() };
     // A lone statement is a transaction by itself.
     let transaction = match statements {
         [_] => None,
         _ => Some(connection.unchecked_transaction().map_err(failed)?),
     };
-    let mut budget = Budget { rows: READ_ROWS_MAX, bytes: READ_BYTES_MAX };
     let mut answers = Vec::with_capacity(statements.len());
     for statement in statements {
         answers.push(run_query(connection, statement, &mut budget)?);
@@ -217,12 +230,17 @@ pub fn read_together(connection: &Connection, statements: &[Statement]) -> Resul
 }
 
 /// What is left of a read's bounds.
-struct Budget {
+pub(super) struct Budget {
     rows: usize,
     bytes: usize,
 }
 
 impl Budget {
+    /// What may be answered on the caller's own thread.
+    pub(super) fn brief() -> Self {
+        Self { rows: BRIEF_ROWS_MAX, bytes: BRIEF_BYTES_MAX }
+    }
+
     fn take(&mut self, row: &Row) -> Result<(), Stop> {
         let bytes: usize = row.iter().map(weight).sum();
         let left = (self.rows.checked_sub(1), self.bytes.checked_sub(bytes));

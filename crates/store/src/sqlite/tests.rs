@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use wargate_registry::db::{Batch, DbError, Statement, Value};
 
+use super::open::open_brief;
+use super::run::{Budget, read_together, read_within};
 use super::{OpenError, READERS_MAX, SqliteLedger, Together, open_reader, open_writer, write_together};
 use crate::migrations::{MigrationError, SCHEMA_VERSION, migrate};
 
@@ -131,6 +133,28 @@ fn settings_hold() {
     // A ledger that cannot have what durability needs is refused.
     let refused = open_writer(std::path::Path::new(":memory:"));
     assert!(matches!(refused, Err(OpenError::Setting { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_brief_read_breaks_off_where_a_reader_goes_on() {
+    let (_dir, path) = place();
+    let mut writer = open_writer(&path).unwrap();
+    write_together(&mut writer, &[(0..65).map(|number| put(number, 0)).collect()]);
+    let brief = open_brief(&path).unwrap();
+    let reader = open_reader(&path).unwrap();
+    let count = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 100000) \
+                 select count(*) from n";
+    for (sql, rows) in [(count, 1), ("select digest from content", 65)] {
+        let read = [Statement::new(sql, vec![])];
+        assert!(read_within(&brief, &read, Budget::brief()).is_err(), "{sql}");
+        assert_eq!(read_together(&reader, &read).unwrap()[0].len(), rows, "{sql}");
+    }
+    // In a transaction of several, which must not stay open.
+    let two = ["select 1", count].map(|sql| Statement::new(sql, vec![]));
+    assert!(read_within(&brief, &two, Budget::brief()).is_err());
+    assert!(brief.is_autocommit());
+    let read = [Statement::new("select digest from content limit 64", vec![])];
+    assert_eq!(read_within(&brief, &read, Budget::brief()).unwrap()[0].len(), 64);
 }
 
 #[test]
