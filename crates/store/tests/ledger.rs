@@ -66,6 +66,9 @@ async fn waiting_batches_share_syncs_and_fail_alone() {
     let ledger = place.open();
     write(&ledger, vec![put(1_000)]).await.unwrap();
     let before = ledger.syncs();
+    // The writer stands still until all have handed in, however fast the disk is.
+    let other = rusqlite::Connection::open(place.file()).unwrap();
+    other.execute_batch("begin immediate").unwrap();
     let tasks: Vec<_> = (0..100)
         .map(|number| {
             let ledger = Arc::clone(&ledger);
@@ -78,6 +81,8 @@ async fn waiting_batches_share_syncs_and_fail_alone() {
             tokio::spawn(async move { ledger.write(batch).await })
         })
         .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    other.execute_batch("rollback").unwrap();
     for (number, task) in tasks.into_iter().enumerate() {
         let answer = task.await.unwrap();
         if number == 50 {
@@ -87,7 +92,7 @@ async fn waiting_batches_share_syncs_and_fail_alone() {
         }
     }
     let syncs = ledger.syncs() - before;
-    assert!((1..50).contains(&syncs), "{syncs} syncs for 100 batches");
+    assert!((1..10).contains(&syncs), "{syncs} syncs for 100 batches");
     drop(ledger);
     let ledger = place.open();
     for number in 0..100 {

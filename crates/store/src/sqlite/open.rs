@@ -74,7 +74,7 @@ pub enum OpenError {
     },
 }
 
-/// The connection that writes, with its tables up to date; public for callers of [`write_together`].
+/// The connection that writes, with its tables up to date; public for callers of [`super::write_together`].
 ///
 /// # Errors
 /// [`OpenError`].
@@ -103,7 +103,7 @@ pub(super) fn open_brief(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// A connection that reads; public for callers of [`read_together`].
+/// A connection that reads; public for callers of [`super::read_together`].
 ///
 /// # Errors
 /// [`OpenError`].
