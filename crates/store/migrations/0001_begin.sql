@@ -10,7 +10,6 @@ create table pending (
     kind bigint not null,
     name text not null,
     body bytea not null,
-    sources bytea,
     received_ms bigint not null,
     state bigint not null
 );
@@ -33,7 +32,7 @@ create table records (
     envelope bytea not null
 );
 create unique index records_by_log on records (log_id, idx);
--- Can go once (log_id, record_id) is looked up in another way.
+-- For a client's fetch token, and for who asks where a record stands.
 create unique index records_by_id on records (log_id, record_id);
 
 -- logs: facts about each log that a verdict needs. kind: 0 v1, 1 delegated.
@@ -45,8 +44,7 @@ create table logs (
     head_idx bigint not null,
     head_record bytea not null,
     head_seconds bigint not null,
-    head_nanos bigint not null,
-    state bytea
+    head_nanos bigint not null
 );
 -- For name bundles.
 create index logs_by_first on logs (first_idx);

@@ -1,0 +1,72 @@
+//! The load itself: signed records, the same for every server.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+use wargate_core::digest::Digest;
+use wargate_core::envelope::Envelope;
+use wargate_core::id::{Layer, LogId, RecordId};
+use wargate_core::key::{Algorithm, SecretKey};
+use wargate_core::name::PackageName;
+use wargate_core::record::{PackageEntry, PackageRecord};
+use wargate_core::time::Time;
+
+use crate::http::post;
+
+/// The namespace that the load publishes into.
+pub const NAMESPACE: &str = "load";
+
+/// What every package releases: a core module without anything in it.
+pub const CONTENT: &[u8] = b"\0asm\x01\0\0\0";
+
+/// A record ready to be sent.
+pub struct Prepared {
+    pub log: LogId,
+    pub record: RecordId,
+    pub request: Vec<u8>,
+}
+
+/// The author of all records.
+pub fn author() -> Result<SecretKey> {
+    Ok(SecretKey::from_bytes(Algorithm::EcdsaP256, [42; 32])?)
+}
+
+/// The name of the load's package `number`; `run` sets several loads of one server apart.
+pub fn name(run: &str, number: usize) -> Result<PackageName> {
+    let letters: String = format!("{number}").bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    format!("{NAMESPACE}:{run}-{letters}").parse().context("a load's name")
+}
+
+fn now() -> Result<Time> {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    Ok(Time::from_millis(u64::try_from(millis)?))
+}
+
+/// The first record of a package: Init, and a release of [`CONTENT`].
+pub fn first(host: &str, key: &SecretKey, name: &PackageName) -> Result<Prepared> {
+    let record = PackageRecord {
+        prev: None,
+        version: 0,
+        time: now()?,
+        entries: vec![
+            PackageEntry::Init { key: key.public().clone() },
+            PackageEntry::Release { version: "1.0.0".parse()?, content: Digest::of(CONTENT) },
+        ],
+    };
+    let envelope = Envelope::sign(Layer::Package, record.encode().into(), key)?;
+    let log = LogId::package(name);
+    let body = json!({
+        "packageName": name.as_str(),
+        "record": {
+            "contentBytes": BASE64.encode(&envelope.contents),
+            "keyId": envelope.key_id.to_string(),
+            "signature": envelope.signature.to_string(),
+        },
+    });
+    let path = format!("/v1/package/{log}/record");
+    let request = post(host, &path, "application/json", &serde_json::to_vec(&body)?);
+    Ok(Prepared { log, record: envelope.record_id(Layer::Package), request })
+}

@@ -1,0 +1,214 @@
+//! What survives: a clean stop, a stop in the middle, and what refuses to start.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use support::{Author, TestClock, config, engines, genesis, key, open};
+use wargate_registry::clock::Clock as _;
+use wargate_registry::{Config, Error, Registry};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let registry = open(dir.path(), &clock).await;
+    let mut alice = Author::new(10, "acme:hello", &clock);
+    for i in 0..20 {
+        alice.release(&registry, &format!("1.0.{i}"), format!("content {i}").as_bytes()).await;
+    }
+    let before = registry.snapshot().checkpoint().signed.checkpoint.clone();
+    registry.close().await;
+    drop(registry);
+    let registry = open(dir.path(), &clock).await;
+    assert_eq!(registry.snapshot().checkpoint().signed.checkpoint, before);
+    alice.release(&registry, "2.0.0", b"more").await;
+    let proof = registry.snapshot().prove_consistency(before.size, before.size + 1).await.unwrap();
+    let after = registry.snapshot().checkpoint().signed.checkpoint.clone();
+    proof.verify_consistency(before.size, &before.root, &after.root).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_crosses_tiles_and_every_size_stays_provable() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let mut registry = open(dir.path(), &clock).await;
+    let mut alice = Author::new(10, "acme:hello", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    let mut checkpoints = Vec::new();
+    for i in 0..600 {
+        alice.publish(&registry, vec![]).await;
+        checkpoints.push(registry.snapshot().checkpoint().signed.checkpoint.clone());
+        if i % 200 == 199 {
+            registry.close().await;
+            registry = open(dir.path(), &clock).await;
+        }
+    }
+    let last = checkpoints.last().unwrap().clone();
+    for old in checkpoints.iter().step_by(7) {
+        let snapshot = registry.snapshot();
+        let proof = snapshot.prove_consistency(old.size, last.size).await.unwrap();
+        proof.verify_consistency(old.size, &old.root, &last.root).unwrap();
+        let (_, map) = snapshot.prove_inclusion(old.size, &[old.size - 1]).await.unwrap();
+        let ids = snapshot.ids(old.size - 1, old.size).await.unwrap();
+        map.proofs[0].verify(&old.map_root, &ids[0].0, Some(&ids[0].1)).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_but_not_laid_down_is_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let registry = open(dir.path(), &clock).await;
+    let mut alice = Author::new(10, "acme:hello", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    registry.close().await;
+    drop(registry);
+
+    // A registry whose objects take no writes: commits go on, nothing is laid down.
+    let (db, objects) = engines(dir.path());
+    let broken = Arc::new(support_broken::ReadOnly(objects));
+    let registry = Registry::open(config(), db, broken, clock.clone(), None).await.unwrap();
+    for _ in 0..5 {
+        alice.publish(&registry, vec![]).await;
+    }
+    let committed = registry.snapshot().checkpoint().signed.checkpoint.clone();
+    let proof = registry.snapshot().prove_consistency(2, committed.size).await;
+    assert!(proof.is_ok(), "committed is provable, laid down or not");
+    registry.close().await;
+    drop(registry);
+
+    let registry = open(dir.path(), &clock).await;
+    assert_eq!(registry.snapshot().checkpoint().signed.checkpoint, committed);
+    let (_, objects) = engines(dir.path());
+    for _ in 0..500 {
+        let note = objects.get(&"log/checkpoint".into()).await.unwrap().bytes().await.unwrap();
+        if *note == *registry.snapshot().checkpoint().note.as_bytes() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the checkpoint was never issued");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_registry_signs_its_state_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let registry = open(dir.path(), &clock).await;
+    let before = registry.snapshot().checkpoint().signed.checkpoint.clone();
+    registry.close().await;
+    drop(registry);
+    clock.advance(Duration::from_secs(2 * 60 * 60));
+    let registry = open(dir.path(), &clock).await;
+    for _ in 0..500 {
+        let now = registry.snapshot().checkpoint().signed.checkpoint.clone();
+        if now.time > before.time {
+            assert_eq!((now.size, now.root, now.map_root), (before.size, before.root, before.map_root));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the checkpoint grew old");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_does_not_hold_commit_cannot_sign() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    open(dir.path(), &clock).await.close().await;
+    let (db, objects) = engines(dir.path());
+    let config = Config::new(support::ORIGIN, key(4));
+    let error = Registry::open(config, db, objects, clock.clone(), None).await.err().unwrap();
+    assert!(error.to_string().contains("does not hold `commit`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_ledger_than_what_was_issued_refuses_to_sign() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let registry = open(dir.path(), &clock).await;
+    let mut alice = Author::new(10, "acme:hello", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    registry.close().await;
+    drop(registry);
+    let backup = tempfile::tempdir().unwrap();
+    for file in ["ledger.sqlite"] {
+        std::fs::copy(dir.path().join(file), backup.path().join(file)).unwrap();
+    }
+    let registry = open(dir.path(), &clock).await;
+    alice.publish(&registry, vec![]).await;
+    registry.close().await;
+    drop(registry);
+    for file in ["ledger.sqlite-wal", "ledger.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(file));
+    }
+    std::fs::copy(backup.path().join("ledger.sqlite"), dir.path().join("ledger.sqlite")).unwrap();
+    let (db, objects) = engines(dir.path());
+    let error = Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.err().unwrap();
+    assert!(matches!(&error, Error::Internal { reason } if reason.contains("fork")), "{error}");
+}
+
+mod support_broken {
+    use std::ops::Range;
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use object_store::path::Path;
+    use object_store::{
+        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+        PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    };
+
+    /// Objects that can be read and not written.
+    #[derive(Debug)]
+    pub struct ReadOnly(pub Arc<dyn ObjectStore>);
+
+    impl std::fmt::Display for ReadOnly {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "read-only {}", self.0)
+        }
+    }
+
+    fn refused<T>() -> Result<T> {
+        Err(object_store::Error::NotImplemented { operation: "write".into(), implementer: "ReadOnly".into() })
+    }
+
+    #[async_trait]
+    impl ObjectStore for ReadOnly {
+        async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+            refused()
+        }
+
+        async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+            refused()
+        }
+
+        async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+            self.0.get_opts(path, options).await
+        }
+
+        async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<bytes::Bytes>> {
+            self.0.get_ranges(path, ranges).await
+        }
+
+        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+            self.0.delete_stream(paths)
+        }
+
+        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+            self.0.list(prefix)
+        }
+
+        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+            self.0.list_with_delimiter(prefix).await
+        }
+
+        async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+            refused()
+        }
+    }
+}

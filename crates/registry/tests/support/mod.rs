@@ -1,0 +1,190 @@
+//! A real registry on a temporary folder, with people who sign records.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use wargate_core::authority;
+use wargate_core::digest::Digest;
+use wargate_core::envelope::Envelope;
+use wargate_core::id::{Layer, LogId, RecordId};
+use wargate_core::key::{Algorithm, SecretKey};
+use wargate_core::name::PackageName;
+use wargate_core::record::{PackageEntry, PackageRecord};
+use wargate_core::time::Time;
+use wargate_registry::clock::Clock;
+use wargate_registry::db::Db;
+use wargate_registry::{Config, Error, Genesis, RecordStatus, Registry, SignedRecord};
+use wargate_store::{SqliteLedger, open_files};
+
+pub const ORIGIN: &str = "registry.test/log";
+
+/// Long enough that a test which waits for a verdict gets it.
+pub const WAIT: Duration = Duration::from_secs(20);
+
+/// A key that is the same in every run.
+pub fn key(seed: u8) -> SecretKey {
+    SecretKey::from_bytes(Algorithm::EcdsaP256, [seed; 32]).unwrap()
+}
+
+/// A clock that a test moves; waiting takes real time.
+pub struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(1_800_000_000_000)))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// The act that begins a test registry: root 1, commit 2 with the spare 3, publishing 4.
+pub fn genesis(now: Time) -> Genesis {
+    let root = key(1);
+    let act = authority::genesis_act(
+        &[root.public().clone()],
+        1,
+        &[key(2).public().clone(), key(3).public().clone()],
+        key(4).public(),
+        now,
+        [7; 16],
+    );
+    let bytes = act.encode();
+    let endorsement = wargate_core::act::endorse(&bytes, &root).unwrap();
+    Genesis { act: bytes.into(), endorsements: vec![endorsement] }
+}
+
+pub fn config() -> Config {
+    Config::new(ORIGIN, key(2))
+}
+
+/// The engines of a folder.
+pub fn engines(dir: &Path) -> (Arc<dyn Db>, Arc<dyn object_store::ObjectStore>) {
+    std::fs::create_dir_all(dir.join("objects")).unwrap();
+    let db = SqliteLedger::open(&dir.join("ledger.sqlite"), 2).unwrap();
+    (Arc::new(db), open_files(&dir.join("objects")).unwrap())
+}
+
+pub async fn open(dir: &Path, clock: &Arc<TestClock>) -> Registry {
+    let (db, objects) = engines(dir);
+    Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.unwrap()
+}
+
+/// Somebody with a key who writes one package's log.
+pub struct Author {
+    pub key: SecretKey,
+    pub name: PackageName,
+    pub head: Option<RecordId>,
+    pub clock: Arc<TestClock>,
+}
+
+impl Author {
+    pub fn new(seed: u8, name: &str, clock: &Arc<TestClock>) -> Self {
+        Self { key: key(seed), name: name.parse().unwrap(), head: None, clock: clock.clone() }
+    }
+
+    pub fn log(&self) -> LogId {
+        LogId::package(&self.name)
+    }
+
+    pub fn init(&self) -> PackageEntry {
+        PackageEntry::Init { key: self.key.public().clone() }
+    }
+
+    /// Signs the next record without handing it in.
+    pub fn record(&self, entries: Vec<PackageEntry>) -> SignedRecord {
+        let record = PackageRecord { prev: self.head, version: 0, time: self.clock.now(), entries };
+        let envelope = Envelope::sign(Layer::Package, record.encode().into(), &self.key).unwrap();
+        SignedRecord { name: self.name.clone(), envelope, sources: Vec::new() }
+    }
+
+    /// Publishes entries that name no missing content; the index of the record.
+    pub async fn publish(&mut self, registry: &Registry, entries: Vec<PackageEntry>) -> u64 {
+        let record = self.record(entries);
+        self.head = Some(record.envelope.record_id(Layer::Package));
+        published(registry.publish(record, WAIT).await)
+    }
+
+    /// Publishes a release of `content`, uploading it if it is missing; the index of the record.
+    pub async fn release(&mut self, registry: &Registry, version: &str, content: &[u8]) -> u64 {
+        let digest = Digest::of(content);
+        let mut entries = Vec::new();
+        if self.head.is_none() {
+            entries.push(self.init());
+        }
+        entries.push(release(version, digest));
+        let record = self.record(entries);
+        let id = record.envelope.record_id(Layer::Package);
+        self.head = Some(id);
+        match registry.publish(record, WAIT).await.unwrap() {
+            RecordStatus::Sourcing { missing, .. } => {
+                assert_eq!(missing, [digest]);
+                upload(registry, &self.log(), &id, content).await.unwrap();
+                wait_published(registry, &self.log(), &id).await
+            }
+            other => published(Ok(other)),
+        }
+    }
+}
+
+pub fn release(version: &str, content: Digest) -> PackageEntry {
+    PackageEntry::Release { version: version.parse().unwrap(), content }
+}
+
+pub async fn upload(
+    registry: &Registry,
+    log: &LogId,
+    record: &RecordId,
+    content: &[u8],
+) -> Result<(), Error> {
+    let declared = Some(content.len() as u64);
+    let mut upload = registry.begin_upload(log, record, &Digest::of(content), declared).await?;
+    for piece in content.chunks(8192) {
+        upload.write(Bytes::copy_from_slice(piece)).await?;
+    }
+    upload.finish().await
+}
+
+pub fn published(status: Result<RecordStatus, Error>) -> u64 {
+    match status {
+        Ok(RecordStatus::Published { index, .. }) => index,
+        other => panic!("expected a published record, got {other:?}"),
+    }
+}
+
+pub fn rejected(status: Result<RecordStatus, Error>) -> String {
+    match status {
+        Ok(RecordStatus::Rejected { reason, .. }) | Err(Error::Invalid { reason }) => reason,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Polls as a client does.
+pub async fn wait_published(registry: &Registry, log: &LogId, record: &RecordId) -> u64 {
+    for _ in 0..2000 {
+        match registry.record_status(log, record).await.unwrap() {
+            RecordStatus::Published { index, .. } => return index,
+            RecordStatus::Rejected { reason, .. } => panic!("rejected: {reason}"),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    panic!("the record never got its verdict");
+}
