@@ -4,11 +4,15 @@
 //! async, HTTP. The same code runs in the server, the client, mirrors and, as wasm32, in browsers.
 //! Formats: `spec/warg.md`, `spec/transparency.md`, `spec/delegation.md`.
 
+pub mod checkpoint;
 pub mod digest;
 pub mod envelope;
 pub mod id;
 pub mod key;
+pub mod log;
+pub mod map;
 pub mod name;
+pub mod note;
 pub mod prefix;
 pub mod proto;
 pub mod time;
