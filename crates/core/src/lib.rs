@@ -4,6 +4,8 @@
 //! async, HTTP. The same code runs in the server, the client, mirrors and, as wasm32, in browsers.
 //! Formats: `spec/warg.md`, `spec/transparency.md`, `spec/delegation.md`.
 
+pub mod act;
+pub mod authority;
 pub mod checkpoint;
 pub mod digest;
 pub mod envelope;
@@ -13,6 +15,9 @@ pub mod log;
 pub mod map;
 pub mod name;
 pub mod note;
+pub mod plan;
 pub mod prefix;
 pub mod proto;
+pub mod record;
 pub mod time;
+pub mod v1;

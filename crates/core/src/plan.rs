@@ -249,14 +249,8 @@ pub fn decide(
         };
         verdicts.push(verdict);
     }
-    let mut draft = Draft {
-        verdicts,
-        records,
-        tiles: Vec::new(),
-        pages: Vec::new(),
-        tree: next,
-        checkpoint: None,
-    };
+    let mut draft =
+        Draft { verdicts, records, tiles: Vec::new(), pages: Vec::new(), tree: next, checkpoint: None };
     if !draft.records.is_empty() {
         grow(tree, &facts.pages, &mut draft, now)?;
     }
