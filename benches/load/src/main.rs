@@ -73,7 +73,8 @@ async fn store_content(server: &str, run: &str) -> Result<()> {
     let answer = connection.send(&seed.request).await?;
     let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if let Some(missing) = status["missingContent"].as_object() {
-        let url = missing.values().next().and_then(|m| m["upload"][0]["url"].as_str()).context("no upload url")?;
+        let url =
+            missing.values().next().and_then(|m| m["upload"][0]["url"].as_str()).context("no upload url")?;
         let path = format!("/{}", url.trim_start_matches('/'));
         let answer = connection.send(&post(server, &path, "application/octet-stream", CONTENT)).await?;
         ensure!(answer.status == 201, "upload: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
@@ -103,7 +104,8 @@ async fn publish(options: &Options) -> Result<Value> {
     let pid = options.number("pid")?;
     store_content(&server, &run).await?;
     let key = author()?;
-    let prepared = (0..packages).map(|i| first(&server, &key, &name(&run, i)?)).collect::<Result<Vec<_>>>()?;
+    let prepared =
+        (0..packages).map(|i| first(&server, &key, &name(&run, i)?)).collect::<Result<Vec<_>>>()?;
     let prepared = Arc::new(prepared);
     let next = Arc::new(AtomicUsize::new(0));
     let cpu = cpu_seconds(pid)?;

@@ -57,9 +57,7 @@ impl Applier {
     ) -> Result<(), Error> {
         let fresh: Vec<_> = staged.iter().filter(|staged| staged.size > self.laid_down).collect();
         let mut files = tiles_of(&fresh);
-        files.extend(
-            fresh.iter().map(|staged| (objects::segment_path(staged.size), staged.segment.clone())),
-        );
+        files.extend(fresh.iter().map(|staged| (objects::segment_path(staged.size), staged.segment.clone())));
         let before = self.partial.len();
         let mut records = self.partial.clone();
         records.extend(fresh.iter().flat_map(|staged| staged.records.iter().cloned()));
@@ -116,7 +114,9 @@ impl Applier {
     async fn sweep(&mut self, now_ms: u64) {
         while let Some((_, path)) = self.replaced.pop_front_if(|(due, _)| *due <= now_ms) {
             match self.objects.delete(&path).await {
-                Ok(()) => tracing::debug!(%path, "deleted a partial record bundle that a larger one replaced"),
+                Ok(()) => {
+                    tracing::debug!(%path, "deleted a partial record bundle that a larger one replaced")
+                }
                 Err(error) => tracing::warn!(%path, %error, "couldn't delete a replaced partial bundle"),
             }
         }

@@ -48,10 +48,7 @@ impl FromStr for StaticPath {
         if let Some(rest) = path.strip_prefix("map/") {
             return parse_map(rest).ok_or(NoSuchPath);
         }
-        path.parse()
-            .map(Self::Bundle)
-            .or_else(|_| path.parse().map(Self::Tile))
-            .map_err(|_| NoSuchPath)
+        path.parse().map(Self::Bundle).or_else(|_| path.parse().map(Self::Tile)).map_err(|_| NoSuchPath)
     }
 }
 
@@ -124,12 +121,14 @@ mod tests {
     #[test]
     fn paths_have_one_spelling() {
         let hash = "ab".repeat(32);
-        for good in ["checkpoint", "tile/0/x001/234", "tile/entries/000.p/7", "records/000", "names/000", "map/7"]
+        for good in
+            ["checkpoint", "tile/0/x001/234", "tile/entries/000.p/7", "records/000", "names/000", "map/7"]
         {
             assert_eq!(good.parse::<StaticPath>().unwrap().to_string(), good);
         }
         assert!(format!("map/7/{hash}").parse::<StaticPath>().is_ok());
-        for bad in ["", "/", "checkpoint/", "map/", "map/07", "map/+7", "map/7/", "map/7/AB", "tile/0/../1", "keys"]
+        for bad in
+            ["", "/", "checkpoint/", "map/", "map/07", "map/+7", "map/7/", "map/7/AB", "tile/0/../1", "keys"]
         {
             assert!(bad.parse::<StaticPath>().is_err(), "{bad}");
         }

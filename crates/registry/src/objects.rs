@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{
+    GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload,
+};
 use wargate_core::digest::Digest;
 use wargate_core::log::tile::{BundlePath, TilePath};
 
@@ -49,7 +51,9 @@ pub(crate) fn upload_path(id: &str) -> Path {
 /// Reads a whole object; `None` if there is none.
 pub(crate) async fn get(objects: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<Bytes>, Error> {
     match objects.get(path).await {
-        Ok(result) => result.bytes().await.map(Some).map_err(|error| Error::internal("read an object", error)),
+        Ok(result) => {
+            result.bytes().await.map(Some).map_err(|error| Error::internal("read an object", error))
+        }
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(Error::internal("open an object", error)),
     }
@@ -63,7 +67,9 @@ pub(crate) async fn get_range(
 ) -> Result<Option<Bytes>, Error> {
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     match objects.get_opts(path, options).await {
-        Ok(result) => result.bytes().await.map(Some).map_err(|error| Error::internal("read an object", error)),
+        Ok(result) => {
+            result.bytes().await.map(Some).map_err(|error| Error::internal("read an object", error))
+        }
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(Error::internal("open an object", error)),
     }

@@ -95,8 +95,11 @@ pub(crate) async fn publish(
         return Ok(status);
     }
     let signature = known.check_signature(&admitted)?;
-    let missing: Vec<Digest> =
-        known.missing.into_iter().filter(|digest| !links.iter().any(|(linked, ..)| linked == digest)).collect();
+    let missing: Vec<Digest> = known
+        .missing
+        .into_iter()
+        .filter(|digest| !links.iter().any(|(linked, ..)| linked == digest))
+        .collect();
     let state = if missing.is_empty() { PendingState::Ready } else { PendingState::Sourcing };
     let row = PendingRow {
         seq: shared.next_seq(),
@@ -106,8 +109,10 @@ pub(crate) async fn publish(
         envelope: admitted.envelope.encode().into(),
         state,
     };
-    let mut batch: Batch =
-        links.iter().map(|(digest, source)| content::insert_source(digest, &source.url, source.size)).collect();
+    let mut batch: Batch = links
+        .iter()
+        .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
+        .collect();
     batch.push(pending::insert(&row, shared.clock.now_ms()));
     if let Err(error) = shared.db.write(batch).await {
         // Somebody handed in the same record at the same moment: then it is pending all the same.
@@ -156,20 +161,11 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
     Ok(Admitted {
         log: LogId::package(&name),
         id: envelope.record_id(Layer::Package),
-        contents: contents_of(&record),
+        contents: record.contents().collect(),
         name,
         envelope,
         record,
     })
-}
-
-/// The content that a record's releases name.
-fn contents_of(record: &PackageRecord) -> Vec<Digest> {
-    let release = |entry: &PackageEntry| match entry {
-        PackageEntry::Release { content, .. } => Some(*content),
-        _ => None,
-    };
-    record.entries.iter().filter_map(release).collect()
 }
 
 /// What the ledger knows of a record and its log.
@@ -265,7 +261,11 @@ pub(crate) async fn enqueue(
         verdict = verdict => match verdict {
             Ok(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
             Ok(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
-            Err(_) => status(shared, &log, &record).await,
+            // The sequencer reloads; the record is durable and keeps its place.
+            Err(_) => match look_up(shared, &log, &record).await? {
+                Standing::Known(status) => Ok(status),
+                Standing::Waits(_) => Ok(RecordStatus::Processing { record }),
+            },
         },
         () = shared.clock.sleep(wait) => Ok(RecordStatus::Processing { record }),
     }
@@ -273,6 +273,25 @@ pub(crate) async fn enqueue(
 
 /// Where a record stands. A record whose content came by another way goes on from here.
 pub(crate) async fn status(shared: &Shared, log: &LogId, record: &RecordId) -> Result<RecordStatus, Error> {
+    let row = match look_up(shared, log, record).await? {
+        Standing::Known(status) => return Ok(status),
+        Standing::Waits(row) => row,
+    };
+    let missing = missing_of(shared, &row).await?;
+    if missing.is_empty() {
+        return go_on(shared, &row, Batch::new(), Duration::ZERO).await;
+    }
+    Ok(RecordStatus::Sourcing { record: *record, missing })
+}
+
+/// What the ledger says of a record.
+enum Standing {
+    Known(RecordStatus),
+    /// It waits for content.
+    Waits(PendingRow),
+}
+
+async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Standing, Error> {
     let statements = vec![
         records::select_index(log, record),
         records::select_refusal(log, record),
@@ -281,26 +300,23 @@ pub(crate) async fn status(shared: &Shared, log: &LogId, record: &RecordId) -> R
     ];
     let mut answers = shared.db.read(statements).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
+    let record = *record;
     if let Some(index) = records::index(next())? {
-        return Ok(RecordStatus::Published { record: *record, index });
+        return Ok(Standing::Known(RecordStatus::Published { record, index }));
     }
     if let Some(reason) = records::refusal(next())? {
-        return Ok(RecordStatus::Rejected { record: *record, reason });
+        return Ok(Standing::Known(RecordStatus::Rejected { record, reason }));
     }
-    let Some(row) = pending::rows(next())?.into_iter().next() else {
-        return Err(match logs::one(next())? {
-            Some(_) => Error::UnknownRecord { record: *record },
+    match pending::rows(next())?.into_iter().next() {
+        Some(row) if row.state == PendingState::Ready => {
+            Ok(Standing::Known(RecordStatus::Processing { record }))
+        }
+        Some(row) => Ok(Standing::Waits(row)),
+        None => Err(match logs::one(next())? {
+            Some(_) => Error::UnknownRecord { record },
             None => Error::UnknownLog { log: *log },
-        });
-    };
-    if row.state == PendingState::Ready {
-        return Ok(RecordStatus::Processing { record: *record });
+        }),
     }
-    let missing = missing_of(shared, &row).await?;
-    if missing.is_empty() {
-        return go_on(shared, &row, Batch::new(), Duration::ZERO).await;
-    }
-    Ok(RecordStatus::Sourcing { record: *record, missing })
 }
 
 /// Whether a pending record releases this content.
@@ -310,7 +326,7 @@ pub(crate) fn names_content(row: &PendingRow, digest: &Digest) -> Result<bool, E
 
 fn pending_contents(row: &PendingRow) -> Result<Vec<Digest>, Error> {
     match crate::recovery::queued(row)?.submission {
-        Submission::V1 { record, .. } => Ok(contents_of(&record)),
+        Submission::V1 { record, .. } => Ok(record.contents().collect()),
         Submission::Act { .. } => Ok(Vec::new()),
     }
 }

@@ -66,7 +66,7 @@ pub(crate) async fn load(
         delegated_time: operator.head_time().unwrap_or(Time::from_seconds(0)),
         edge,
     };
-    let committed = committed(signed, origin, &operator)?;
+    let committed = committed(&signed, origin, &operator)?;
     Ok(Some(State { committed, tree, staged, laid_down: base }))
 }
 
@@ -87,15 +87,14 @@ fn check_root(edge: &Edge, checkpoint: &Checkpoint) -> Result<(), Error> {
 }
 
 fn committed(
-    signed: SignedCheckpoint,
+    signed: &SignedCheckpoint,
     origin: &str,
     operator: &authority::State,
 ) -> Result<Committed, Error> {
     let key = operator.key(&signed.key_id).ok_or_else(|| {
         Error::internal("load the checkpoint", format!("key {} is not in the operator log", signed.key_id))
     })?;
-    let note = signed.note(origin, key).into();
-    Ok(Committed { signed, note })
+    Committed::new(signed.clone(), origin, key)
 }
 
 /// The right edge of a tree from its partial tiles, or from the full ones that took their place.
@@ -131,7 +130,7 @@ async fn load_staged(
         .into_iter()
         .map(|(page_ref, page)| (page_ref, Arc::new(page)))
         .collect::<HashMap<_, _>>();
-    Ok(Staged { base, size, records, tiles, pages, segment })
+    Ok(Staged { size, records, tiles, pages, segment })
 }
 
 /// Committed records as the bundles hold them.
@@ -225,7 +224,10 @@ pub(crate) async fn check_extends(hashes: &Hashes, state: &State, seen: &Checkpo
     }
     Err(Error::internal(
         "go on with this ledger",
-        format!("it holds another log than the one whose checkpoint of tree size {} was given out", seen.size),
+        format!(
+            "it holds another log than the one whose checkpoint of tree size {} was given out",
+            seen.size
+        ),
     ))
 }
 

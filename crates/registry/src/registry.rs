@@ -91,10 +91,7 @@ impl Registry {
         let backlog = recovery::backlog(&*shared.db).await?;
         shared.waiting.store(backlog.len(), Ordering::Relaxed);
         let sequencer = Sequencer::new(shared.clone(), receiver, backlog);
-        let tasks = vec![
-            tokio::spawn(sequencer.run()),
-            tokio::spawn(lay_down(shared.clone(), applier)),
-        ];
+        let tasks = vec![tokio::spawn(sequencer.run()), tokio::spawn(lay_down(shared.clone(), applier))];
         Ok(Self { shared, tasks: Arc::new(Mutex::new(tasks)) })
     }
 
@@ -109,11 +106,8 @@ impl Registry {
         let genesis = genesis.ok_or_else(|| Error::Invalid {
             reason: "this ledger is empty: a new registry begins with an act of its owners".to_owned(),
         })?;
-        let submission = Submission::Act {
-            log: LogName::Operator,
-            act: genesis.act,
-            endorsements: genesis.endorsements,
-        };
+        let submission =
+            Submission::Act { log: LogName::Operator, act: genesis.act, endorsements: genesis.endorsements };
         let step = Step { config, db, clock, previous: None, tree: &Tree::empty(), laid_down: 0 };
         let outcome = step.take(None, &[submission], &[]).await?;
         if let Some(Verdict::Refused { reason }) = outcome.verdicts.into_iter().next() {

@@ -54,8 +54,7 @@ pub(crate) struct Sequencer {
 
 impl Sequencer {
     pub(crate) fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Queued>, backlog: Vec<Queued>) -> Self {
-        let mut sequencer =
-            Self { shared, queue, backlog: VecDeque::new(), recovered: HashSet::new() };
+        let mut sequencer = Self { shared, queue, backlog: VecDeque::new(), recovered: HashSet::new() };
         sequencer.take_up(backlog);
         sequencer
     }
@@ -271,7 +270,11 @@ impl Step<'_> {
     }
 
     /// Everything that the batch must be judged by.
-    async fn facts(&self, base: Option<(&Hashes, &State)>, submissions: &[Submission]) -> Result<Facts, Error> {
+    async fn facts(
+        &self,
+        base: Option<(&Hashes, &State)>,
+        submissions: &[Submission],
+    ) -> Result<Facts, Error> {
         let needs = plan::needs(submissions);
         if needs.is_empty() {
             return Ok(Facts::default());
@@ -286,7 +289,8 @@ impl Step<'_> {
         let mut facts = Facts::default();
         for (log, needs) in &needs {
             let row = logs::one(next()?)?;
-            let mut v1 = package::State { head: row.as_ref().map(|row| row.head.clone()), ..Default::default() };
+            let mut v1 =
+                package::State { head: row.as_ref().map(|row| row.head.clone()), ..Default::default() };
             for id in &needs.keys {
                 v1.keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
             }
@@ -348,7 +352,6 @@ impl Step<'_> {
             .map_err(|error| Error::internal("sign a checkpoint", error))?;
         batch.extend(checkpoints::swap(self.previous, &signed));
         batch.push(checkpoints::delete_staged(self.laid_down));
-        let note = signed.note(&self.config.origin, key.public()).into();
         let size = signed.checkpoint.size;
         let mut tree = draft.tree.clone();
         tree.time = signed.checkpoint.time;
@@ -359,7 +362,6 @@ impl Step<'_> {
             let base = self.tree.edge.size();
             batch.push(checkpoints::insert_staged(base, size, segment.clone()));
             Some(Arc::new(Staged {
-                base,
                 size,
                 records: staged_records,
                 tiles: draft.tiles.iter().map(|(id, tile)| (*id, tile.as_slice().into())).collect(),
@@ -367,7 +369,8 @@ impl Step<'_> {
                 segment,
             }))
         };
-        Ok(Done { committed: Committed { signed, note }, tree, staged })
+        let committed = Committed::new(signed, &self.config.origin, key.public())?;
+        Ok(Done { committed, tree, staged })
     }
 
     fn sign(&self, accepted: &Accepted) -> Result<Envelope, Error> {

@@ -132,7 +132,9 @@ impl Snapshot {
         if to > self.state.committed.size() {
             return Err(Error::UnknownLeaf { index: to - 1 });
         }
-        records::ids(self.shared.db.read(vec![records::select_ids(from, to)]).await?.pop().unwrap_or_default())
+        records::ids(
+            self.shared.db.read(vec![records::select_ids(from, to)]).await?.pop().unwrap_or_default(),
+        )
     }
 
     /// Proves that the log of size `to` begins with the log of size `from`.

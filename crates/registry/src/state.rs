@@ -6,10 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wargate_core::checkpoint::SignedCheckpoint;
 use wargate_core::digest::Digest;
+use wargate_core::key::PublicKey;
 use wargate_core::log::tile::TileId;
 use wargate_core::map::page::{Page, PageRef};
 use wargate_core::name::LogName;
 use wargate_core::plan::Tree;
+
+use crate::error::Error;
 
 /// A committed checkpoint in both encodings.
 #[derive(Debug, Clone)]
@@ -21,6 +24,13 @@ pub struct Committed {
 }
 
 impl Committed {
+    /// A signed checkpoint with its note; `key` is the public half of the key that signed.
+    pub(crate) fn new(signed: SignedCheckpoint, origin: &str, key: &PublicKey) -> Result<Self, Error> {
+        let note =
+            signed.note(origin, key).map_err(|error| Error::internal("write a checkpoint's note", error))?;
+        Ok(Self { signed, note: note.into() })
+    }
+
     /// The tree size.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -42,11 +52,9 @@ pub(crate) struct StagedRecord {
 /// What one commit adds and the objects do not hold yet.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    /// Tree size before.
-    pub(crate) base: u64,
     /// Tree size after.
     pub(crate) size: u64,
-    /// The records `base..size`.
+    /// The records that it adds, up to `size`.
     pub(crate) records: Vec<Arc<StagedRecord>>,
     /// Every tile that changed, with its whole content.
     pub(crate) tiles: HashMap<TileId, Arc<[Digest]>>,

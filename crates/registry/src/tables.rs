@@ -25,7 +25,7 @@ pub(crate) fn bytes(slice: &[u8]) -> Value {
     Value::Bytes(Bytes::copy_from_slice(slice))
 }
 
-pub(crate) fn text(text: impl ToString) -> Value {
+pub(crate) fn text<T: ToString + ?Sized>(text: &T) -> Value {
     Value::Text(text.to_string())
 }
 
@@ -38,7 +38,9 @@ impl Columns {
     }
 
     fn odd(what: &str) -> Error {
-        Error::Internal { reason: format!("the ledger holds a row whose {what} is not one: run `wargate fsck`") }
+        Error::Internal {
+            reason: format!("the ledger holds a row whose {what} is not one: run `wargate fsck`"),
+        }
     }
 
     pub(crate) fn value(&mut self) -> Result<Value, Error> {

@@ -48,7 +48,12 @@ async fn a_published_record_is_provable_at_once() {
 async fn content_is_stored_small_and_large() {
     let (_dir, clock, registry) = registry().await;
     let mut alice = Author::new(10, "acme:hello", &clock);
-    for (version, size) in [("1.0.0", 0), ("1.0.1", INLINE_CONTENT_BYTES_MAX), ("1.0.2", INLINE_CONTENT_BYTES_MAX + 1), ("1.0.3", 11_000_000)] {
+    for (version, size) in [
+        ("1.0.0", 0),
+        ("1.0.1", INLINE_CONTENT_BYTES_MAX),
+        ("1.0.2", INLINE_CONTENT_BYTES_MAX + 1),
+        ("1.0.3", 11_000_000),
+    ] {
         let content: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
         let index = alice.release(&registry, version, &content).await;
         assert_provable(&registry, &alice.log(), index).await;
@@ -88,7 +93,11 @@ async fn records_that_break_a_rule_are_refused_with_words_and_stay_refused() {
         ("unknown key", mallory.record(vec![release("2.0.0", one)]), "permission"),
         ("version twice", alice.record(vec![release("1.0.0", one)]), "already released"),
         ("init again", alice.record(vec![alice.init()]), "init"),
-        ("yank of nothing", alice.record(vec![PackageEntry::Yank { version: "9.9.9".parse().unwrap() }]), "9.9.9"),
+        (
+            "yank of nothing",
+            alice.record(vec![PackageEntry::Yank { version: "9.9.9".parse().unwrap() }]),
+            "9.9.9",
+        ),
     ];
     let wrong_prev = Author { head: None, ..Author::new(10, "acme:hello", &clock) };
     cases.push(("wrong prev", wrong_prev.record(vec![release("2.0.0", one)]), "prev"));
@@ -138,7 +147,9 @@ async fn a_wrong_signature_is_refused_before_it_is_stored() {
 async fn fields_of_acts_are_refused_in_a_v1_log() {
     let (_dir, clock, registry) = registry().await;
     let alice = Author::new(10, "acme:hello", &clock);
-    let mut contents = PackageRecord { prev: None, version: 0, time: clock_now(&clock), entries: vec![alice.init()] }.encode();
+    let mut contents =
+        PackageRecord { prev: None, version: 0, time: clock_now(&clock), entries: vec![alice.init()] }
+            .encode();
     contents.extend([0x82, 0x01, 0x00]);
     let envelope = Envelope::sign(Layer::Package, contents.into(), &alice.key).unwrap();
     let record = SignedRecord { name: alice.name.clone(), envelope, sources: Vec::new() };
@@ -150,7 +161,9 @@ async fn fields_of_acts_are_refused_in_a_v1_log() {
 async fn unknown_fields_are_kept_and_served_as_they_were_signed() {
     let (_dir, clock, registry) = registry().await;
     let alice = Author::new(10, "acme:hello", &clock);
-    let mut contents = PackageRecord { prev: None, version: 0, time: clock_now(&clock), entries: vec![alice.init()] }.encode();
+    let mut contents =
+        PackageRecord { prev: None, version: 0, time: clock_now(&clock), entries: vec![alice.init()] }
+            .encode();
     contents.extend([0x78, 0x2a]); // field 15, varint 42
     let envelope = Envelope::sign(Layer::Package, contents.clone().into(), &alice.key).unwrap();
     let record = SignedRecord { name: alice.name.clone(), envelope, sources: Vec::new() };
@@ -164,7 +177,10 @@ async fn an_upload_with_another_digest_keeps_nothing_and_can_be_repeated() {
     let (_dir, clock, registry) = registry().await;
     let alice = Author::new(10, "acme:hello", &clock);
     for (version, wanted) in [("1.0.0", vec![1u8; 100]), ("1.1.0", vec![2u8; 300_000])] {
-        let mut author = Author { head: None, ..Author::new(10, &format!("acme:p{}", version.len() + wanted.len()), &clock) };
+        let mut author = Author {
+            head: None,
+            ..Author::new(10, &format!("acme:p{}", version.len() + wanted.len()), &clock)
+        };
         let digest = Digest::of(&wanted);
         let record = author.record(vec![author.init(), release(version, digest)]);
         let id = record.envelope.record_id(Layer::Package);
@@ -175,7 +191,8 @@ async fn an_upload_with_another_digest_keeps_nothing_and_can_be_repeated() {
         assert!(matches!(wrong.finish().await, Err(Error::DigestMismatch { .. })));
         assert!(registry.snapshot().content(&digest).await.is_err());
         // Broken off in the middle.
-        let mut short = registry.begin_upload(&author.log(), &id, &digest, Some(wanted.len() as u64)).await.unwrap();
+        let mut short =
+            registry.begin_upload(&author.log(), &id, &digest, Some(wanted.len() as u64)).await.unwrap();
         short.write(wanted[..50].to_vec().into()).await.unwrap();
         drop(short);
         upload(&registry, &author.log(), &id, &wanted).await.unwrap();

@@ -147,7 +147,8 @@ async fn an_older_ledger_than_what_was_issued_refuses_to_sign() {
     }
     std::fs::copy(backup.path().join("ledger.sqlite"), dir.path().join("ledger.sqlite")).unwrap();
     let (db, objects) = engines(dir.path());
-    let error = Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.err().unwrap();
+    let error =
+        Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.err().unwrap();
     assert!(matches!(&error, Error::Internal { reason } if reason.contains("fork")), "{error}");
 }
 
@@ -183,7 +184,11 @@ mod support_broken {
             refused()
         }
 
-        async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        async fn put_multipart_opts(
+            &self,
+            _: &Path,
+            _: PutMultipartOptions,
+        ) -> Result<Box<dyn MultipartUpload>> {
             refused()
         }
 

@@ -25,7 +25,9 @@ pub(crate) fn check<'a>(
     for (digest, places) in sources {
         if !contents.contains(digest) {
             return Err(Error::Invalid {
-                reason: format!("a content source is given for `{digest}`, which the record does not release"),
+                reason: format!(
+                    "a content source is given for `{digest}`, which the record does not release"
+                ),
             });
         }
         if places.len() > SOURCES_PER_CONTENT_MAX {
@@ -58,7 +60,9 @@ fn check_url(config: &Config, url: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Unsupported {
-        reason: format!("this registry does not link content at `{host}`: publish without content sources and upload it"),
+        reason: format!(
+            "this registry does not link content at `{host}`: publish without content sources and upload it"
+        ),
     })
 }
 
@@ -69,8 +73,7 @@ mod tests {
 
     #[test]
     fn only_named_hosts_over_https_are_linked() {
-        let mut config =
-            Config::new("x/log", SecretKey::from_bytes(Algorithm::EcdsaP256, [1; 32]).unwrap());
+        let mut config = Config::new("x/log", SecretKey::from_bytes(Algorithm::EcdsaP256, [1; 32]).unwrap());
         config.link_hosts = vec!["cdn.example".to_owned()];
         check_url(&config, "https://cdn.example/a.wasm").unwrap();
         for bad in [

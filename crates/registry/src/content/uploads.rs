@@ -160,7 +160,8 @@ async fn open_object(objects: &Arc<dyn ObjectStore>, first: Bytes) -> Result<Sin
     getrandom::fill(&mut id).map_err(|error| Error::internal("name an upload", error))?;
     let name: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = objects::upload_path(&name);
-    let upload = objects.put_multipart(&path).await.map_err(|error| Error::internal("begin an upload", error))?;
+    let upload =
+        objects.put_multipart(&path).await.map_err(|error| Error::internal("begin an upload", error))?;
     let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     put(&mut writer, first).await?;
     Ok(Sink::Object { path, writer })

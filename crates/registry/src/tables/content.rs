@@ -18,12 +18,7 @@ pub(crate) struct ContentRow {
 pub(crate) fn insert(digest: &Digest, size: u64, inline: Option<Bytes>, stored_ms: u64) -> Statement {
     Statement::new(
         "insert into content (digest, size, bytes, stored_ms) values ($1, $2, $3, $4) on conflict (digest) do nothing",
-        vec![
-            bytes(digest.as_bytes()),
-            int(size),
-            inline.map_or(Value::Null, Value::Bytes),
-            int(stored_ms),
-        ],
+        vec![bytes(digest.as_bytes()), int(size), inline.map_or(Value::Null, Value::Bytes), int(stored_ms)],
     )
 }
 

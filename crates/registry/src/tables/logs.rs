@@ -103,7 +103,8 @@ pub(crate) fn release(rows: Vec<Row>) -> Result<Option<Release>, Error> {
     let state = match columns.optional_bytes("key id")? {
         None => ReleaseState::Released { content },
         Some(key) => {
-            let by = KeyId::from_slice(&key).ok_or_else(|| Error::internal("read a release", "bad key id"))?;
+            let by =
+                KeyId::from_slice(&key).ok_or_else(|| Error::internal("read a release", "bad key id"))?;
             ReleaseState::Yanked { content, by, time: columns.time()? }
         }
     };

@@ -66,14 +66,16 @@ pub(crate) fn make_ready(seq: u64) -> Statement {
 pub(crate) fn select_one(log: &LogId, record: &RecordId) -> Statement {
     Statement::new(
         "select seq, log_id, record_id, name, body, state from pending where log_id = $1 and record_id = $2",
-        vec![bytes(log.as_bytes()), bytes(record.as_bytes())])
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
 }
 
 /// The pending records of one log, in order: [`rows`].
 pub(crate) fn select_log(log: &LogId, limit: usize) -> Statement {
     Statement::new(
         "select seq, log_id, record_id, name, body, state from pending where log_id = $1 order by seq limit $2",
-        vec![bytes(log.as_bytes()), int(limit as u64)])
+        vec![bytes(log.as_bytes()), int(limit as u64)],
+    )
 }
 
 /// The records that wait for their verdict, in order, from `seq` on: [`rows`].
@@ -81,7 +83,8 @@ pub(crate) fn select_ready(seq: u64, limit: usize) -> Statement {
     Statement::new(
         "select seq, log_id, record_id, name, body, state from pending \
                        where state = 1 and seq >= $1 order by seq limit $2",
-        vec![int(seq), int(limit as u64)])
+        vec![int(seq), int(limit as u64)],
+    )
 }
 
 pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<PendingRow>, Error> {
