@@ -115,7 +115,7 @@ impl Applier {
         while let Some((_, path)) = self.replaced.pop_front_if(|(due, _)| *due <= now_ms) {
             match self.objects.delete(&path).await {
                 Ok(()) => {
-                    tracing::debug!(%path, "deleted a partial record bundle that a larger one replaced")
+                    tracing::debug!(%path, "deleted a partial record bundle that a larger one replaced");
                 }
                 Err(error) => tracing::warn!(%path, %error, "couldn't delete a replaced partial bundle"),
             }

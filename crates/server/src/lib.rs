@@ -1,1 +1,16 @@
+//! HTTP requests to registry calls and back.
+//!
+//! The whole surface is on one page, `router`; each door translates between the registry's one [`Error`] and its
+//! own language in one file. Not here: any rule. Each door can be mounted alone, under a prefix, by an embedder.
+//!
+//! [`Error`]: wargate_registry::Error
 
+mod doors;
+mod http;
+pub mod limits;
+mod listen;
+mod metrics;
+mod router;
+
+pub use listen::{raise_descriptor_limit, serve};
+pub use router::{Options, log_door, probes, router, warg_door};

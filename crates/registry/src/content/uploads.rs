@@ -4,6 +4,7 @@
 //! and moved to its place when it is whole. A dropped upload leaves nothing that is ever served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path;
@@ -123,23 +124,20 @@ impl Upload {
                     .map_err(|error| Error::internal("move content to its place", error))?;
                 None
             }
-            Sink::Present => return self.go_on(Batch::new()).await,
+            Sink::Present => return go_on(&self.shared, &self.row, &self.digest, Batch::new()).await,
         };
-        let now_ms = self.shared.clock.now_ms();
-        self.go_on(vec![content::insert(&self.digest, self.received, inline, now_ms)]).await
+        let stored = content::insert(&self.digest, self.received, inline, self.shared.clock.now_ms());
+        go_on(&self.shared, &self.row, &self.digest, vec![stored]).await
     }
+}
 
-    /// Writes the content's row, and lets the record be judged if this was all that it waited for.
-    async fn go_on(&self, batch: Batch) -> Result<(), Error> {
-        let shared = &self.shared;
-        let missing = publish::missing_of(shared, &self.row).await?;
-        if missing.iter().all(|digest| *digest == self.digest) {
-            let shared = shared.clone();
-            let row = self.row.clone();
-            publish::go_on(&shared, &row, batch, std::time::Duration::ZERO).await.map(drop)
-        } else {
-            Ok(shared.db.write(batch).await?)
-        }
+/// Writes the content's row, and lets the record be judged if this was all that it waited for.
+async fn go_on(shared: &Shared, row: &PendingRow, digest: &Digest, batch: Batch) -> Result<(), Error> {
+    let missing = publish::missing_of(shared, row).await?;
+    if missing.iter().all(|other| other == digest) {
+        publish::go_on(shared, row, batch, Duration::ZERO).await.map(drop)
+    } else {
+        Ok(shared.db.write(batch).await?)
     }
 }
 

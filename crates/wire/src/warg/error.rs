@@ -26,7 +26,7 @@ pub enum EntityType {
     /// A record's index.
     Leaf,
     /// A log that the map does not hold.
-    PackageLogNotIncluded,
+    PackageNotIncluded,
 }
 
 /// An error body.
@@ -68,8 +68,9 @@ impl WargError {
     #[must_use]
     pub fn body(&self) -> Value {
         match self {
-            Self::Entity { status, kind: EntityType::PackageLogNotIncluded, id } => {
-                json!({ "status": status, "type": EntityType::PackageLogNotIncluded, "logId": id })
+            Self::Entity { status, kind: kind @ EntityType::PackageNotIncluded, id } => {
+                // The reference says `reason` and `log_id`; its client reads those.
+                json!({ "status": status, "type": kind, "reason": kind, "log_id": id })
             }
             Self::Entity { status, kind, id } => json!({ "status": status, "type": kind, "id": id }),
             Self::Plain { status } => json!({ "status": status }),

@@ -1,0 +1,6 @@
+//! The doors: each translates one outside language.
+
+pub(crate) mod log;
+pub(crate) mod probe;
+pub(crate) mod warg;
+pub(crate) mod wellknown;

@@ -1,0 +1,121 @@
+//! `/v1/fetch/…`: checkpoint, logs, names.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::name::LogName;
+use wargate_registry::{Error, LogPage, Snapshot};
+use wargate_wire::text::Text;
+use wargate_wire::warg::{
+    CheckpointBody, FetchLogsRequest, FetchLogsResponse, FetchNamesRequest, FetchNamesResponse,
+    PublishedRecord,
+};
+
+use super::error::Failed;
+use crate::http;
+use crate::limits::{LOGS_PER_FETCH_MAX, RECORDS_PER_LOG_MAX};
+use crate::router::Door;
+
+/// The latest committed checkpoint.
+pub(crate) async fn checkpoint(State(door): State<Door>) -> Response {
+    let snapshot = door.registry.snapshot();
+    let signed = &snapshot.checkpoint().signed;
+    let body = CheckpointBody {
+        contents: (&signed.checkpoint).into(),
+        key_id: Text(signed.key_id),
+        signature: Text(signed.warg_signature.clone()),
+    };
+    http::json(StatusCode::OK, &body)
+}
+
+/// Records of the operator log and of package logs, as of a tree size.
+pub(crate) async fn logs(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let request: FetchLogsRequest = http::read_json(&headers, body).await?;
+    if request.limit == 0 || request.limit > RECORDS_PER_LOG_MAX {
+        return Err(Failed::bad_request(format!("`limit` is from 1 to {RECORDS_PER_LOG_MAX}")));
+    }
+    if request.packages.len() > LOGS_PER_FETCH_MAX {
+        return Err(Failed::bad_request(format!("at most {LOGS_PER_FETCH_MAX} logs are fetched at once")));
+    }
+    let snapshot = door.registry.snapshot();
+    snapshot.checkpoint_at(request.log_length).await?;
+    let mut response = FetchLogsResponse::default();
+    let operator = LogId::operator();
+    let page = page(&snapshot, &operator, request.operator.as_ref(), &request).await?;
+    response.more |= page.more;
+    response.operator = published(page);
+    for (log, after) in &request.packages {
+        let page = page_with_hint(&door, &snapshot, &log.0, after.as_ref(), &request).await?;
+        response.more |= page.more;
+        response.packages.insert(*log, published(page));
+    }
+    Ok(http::json(StatusCode::OK, &response))
+}
+
+async fn page(
+    snapshot: &Snapshot,
+    log: &LogId,
+    after: Option<&Text<RecordId>>,
+    request: &FetchLogsRequest,
+) -> Result<LogPage, Error> {
+    let after = after.map(|token| &token.0);
+    snapshot.log_page(log, after, request.log_length, usize::from(request.limit)).await
+}
+
+/// A log id tells no name. So a missing log is tried as a hint only where one namespace is imported, or where the
+/// client named one in the header that the publishing path answers; else the publish itself names it.
+async fn page_with_hint(
+    door: &Door,
+    snapshot: &Snapshot,
+    log: &LogId,
+    after: Option<&Text<RecordId>>,
+    request: &FetchLogsRequest,
+) -> Result<LogPage, Failed> {
+    page(snapshot, log, after, request).await.map_err(|error| {
+        let missing = matches!(error, Error::UnknownLog { .. });
+        let hint = door.registry.imports().next().filter(|_| missing);
+        let hint = hint.map(|(namespace, registry)| format!("{namespace}={registry}"));
+        Failed::from(error).with_hint(hint)
+    })
+}
+
+fn published(page: LogPage) -> Vec<PublishedRecord> {
+    page.records
+        .into_iter()
+        .map(|record| PublishedRecord {
+            envelope: (&record.envelope).into(),
+            registry_index: record.index,
+            fetch_token: Text(record.record),
+        })
+        .collect()
+}
+
+/// The names of package logs.
+pub(crate) async fn names(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failed> {
+    let request: FetchNamesRequest = http::read_json(&headers, body).await?;
+    if request.packages.len() > LOGS_PER_FETCH_MAX {
+        return Err(Failed::bad_request(format!("at most {LOGS_PER_FETCH_MAX} names are fetched at once")));
+    }
+    let snapshot = door.registry.snapshot();
+    let mut packages = BTreeMap::new();
+    for log in request.packages {
+        let name = match snapshot.name(&log.0).await? {
+            Some(LogName::Package(name)) => Some(Text(name)),
+            _ => None,
+        };
+        packages.insert(log, name);
+    }
+    Ok(http::json(StatusCode::OK, &FetchNamesResponse { packages }))
+}

@@ -1,0 +1,131 @@
+//! What all doors share: reading bodies within limits, ranges, caching headers, and one line of log a request.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt as _, StreamExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wargate_wire::warg::WargError;
+
+use crate::limits::{BODY_IDLE_TIMEOUT, JSON_BODY_BYTES_MAX};
+use crate::metrics::REQUEST_SECONDS;
+use crate::router::Door;
+
+pub(crate) mod range;
+
+/// A JSON reply, with the content type that Warg's client demands to the letter.
+pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "couldn't write a reply");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// An error in Warg's shape.
+pub(crate) fn warg_error(error: &WargError) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json(status, &error.body())
+}
+
+pub(crate) fn message(status: StatusCode, message: impl Into<String>) -> WargError {
+    WargError::Message { status: status.as_u16(), message: message.into() }
+}
+
+pub(crate) async fn no_such_route(request: Request) -> Response {
+    warg_error(&message(StatusCode::NOT_FOUND, format!("there is nothing at `{}`", request.uri().path())))
+}
+
+pub(crate) async fn no_such_method(request: Request) -> Response {
+    let text = format!("`{}` does not take {}", request.uri().path(), request.method());
+    warg_error(&message(StatusCode::METHOD_NOT_ALLOWED, text))
+}
+
+/// The pieces of a body; a client that stops in the middle is not waited for.
+pub(crate) async fn next_piece(body: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, WargError> {
+    match tokio::time::timeout(BODY_IDLE_TIMEOUT, body.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(Some(Err(_))) => Err(message(StatusCode::BAD_REQUEST, "the body broke off")),
+        Err(_) => Err(message(StatusCode::REQUEST_TIMEOUT, "the body stopped arriving")),
+    }
+}
+
+/// Reads a JSON body within its limit.
+pub(crate) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, WargError> {
+    let too_large = || {
+        message(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is too large: at most {JSON_BODY_BYTES_MAX} bytes are allowed"),
+        )
+    };
+    let declared = content_length(headers).unwrap_or(0);
+    if declared > JSON_BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let mut stream = body.into_data_stream();
+    let mut whole = match next_piece(&mut stream).await? {
+        Some(first) => BytesMut::from(first),
+        None => BytesMut::new(),
+    };
+    while let Some(piece) = next_piece(&mut stream).await? {
+        if whole.len() + piece.len() > JSON_BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&whole)
+        .map_err(|error| message(StatusCode::BAD_REQUEST, format!("the request is malformed: {error}")))
+}
+
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the client has this version already.
+pub(crate) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).any(|value| value == etag || value == "*")
+}
+
+/// Headers of bytes that somebody else made: never to be taken for a page of this site.
+pub(crate) fn untrusted(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+}
+
+/// Caching of what never changes under its address.
+pub(crate) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Measures and logs a request, and turns a panic into an answer. Nothing that a client sends becomes a label.
+pub(crate) async fn observe(State(_door): State<Door>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let response = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = response.unwrap_or_else(|_| {
+        tracing::error!("a request ended in a panic; this is a bug in Wargate");
+        warg_error(&message(StatusCode::INTERNAL_SERVER_ERROR, "the registry failed"))
+    });
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let elapsed = start.elapsed();
+    let labels = [("route", route.to_owned()), ("status", status.to_string())];
+    metrics::histogram!(REQUEST_SECONDS, &labels).record(elapsed.as_secs_f64());
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    if status >= 500 {
+        tracing::warn!(%method, route, status, micros, "answered with a failure");
+    } else {
+        tracing::debug!(%method, route, status, micros, "answered");
+    }
+    response
+}

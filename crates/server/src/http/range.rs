@@ -1,0 +1,68 @@
+//! One byte range of a resource (`Range: bytes=a-b`, `a-`, `-n`). More than one is answered in full.
+
+use std::ops::Range;
+
+/// What a `Range` header asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Everything.
+    Whole,
+    /// This piece.
+    Piece(Range<u64>),
+    /// Nothing that there is.
+    Unsatisfiable,
+}
+
+/// Reads a `Range` header for a resource of `size` bytes.
+pub(crate) fn parse(header: Option<&str>, size: u64) -> Asked {
+    let Some(spec) = header.and_then(|header| header.strip_prefix("bytes=")) else { return Asked::Whole };
+    let Some((first, last)) = spec.split_once('-') else { return Asked::Whole };
+    if spec.contains(',') {
+        return Asked::Whole;
+    }
+    match (first.trim(), last.trim()) {
+        ("", suffix) => match suffix.parse::<u64>() {
+            Ok(0) => Asked::Unsatisfiable,
+            Ok(_) if size == 0 => Asked::Unsatisfiable,
+            Ok(length) => Asked::Piece(size.saturating_sub(length)..size),
+            Err(_) => Asked::Whole,
+        },
+        (first, last) => {
+            let last = if last.is_empty() { Ok(u64::MAX) } else { last.parse::<u64>() };
+            match (first.parse::<u64>(), last) {
+                (Ok(first), Ok(last)) if first <= last && first < size => {
+                    Asked::Piece(first..last.saturating_add(1).min(size))
+                }
+                (Ok(_), Ok(_)) => Asked::Unsatisfiable,
+                _ => Asked::Whole,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (header, asked) in [
+            ("bytes=0-0", Asked::Piece(0..1)),
+            ("bytes=2-", Asked::Piece(2..10)),
+            ("bytes=2-99", Asked::Piece(2..10)),
+            ("bytes=-3", Asked::Piece(7..10)),
+            ("bytes=-99", Asked::Piece(0..10)),
+            ("bytes=10-", Asked::Unsatisfiable),
+            ("bytes=5-2", Asked::Unsatisfiable),
+            ("bytes=-0", Asked::Unsatisfiable),
+            ("bytes=0-1,3-4", Asked::Whole),
+            ("bytes=x-1", Asked::Whole),
+            ("lines=0-1", Asked::Whole),
+            ("bytes=0-18446744073709551615", Asked::Piece(0..10)),
+        ] {
+            assert_eq!(parse(Some(header), 10), asked, "{header}");
+        }
+        assert_eq!(parse(None, 10), Asked::Whole);
+        assert_eq!(parse(Some("bytes=0-"), 0), Asked::Unsatisfiable);
+    }
+}

@@ -1,0 +1,36 @@
+//! Limits of the doors (`DESIGN.md`, "Limits").
+
+use std::time::Duration;
+
+/// Largest JSON body, in bytes.
+pub const JSON_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Logs in one fetch.
+pub const LOGS_PER_FETCH_MAX: usize = 100;
+
+/// Records of each log in one reply.
+pub const RECORDS_PER_LOG_MAX: u16 = 1000;
+
+/// How long a publish waits for its verdict before it answers `processing`.
+pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a client may take to send a request's head.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may send nothing in the middle of a body.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Connections at once; one more waits to be accepted.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// Bytes of a request's head and of a connection's read buffer.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Records in one piece of the ledger download.
+pub const LEDGER_PIECE_RECORDS: u64 = 4096;
+
+/// How long `serve` waits for requests in flight when it is told to end.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Descriptors that the process asks for: connections, files, and some to spare.
+pub const DESCRIPTORS_WANTED: u64 = 65_536;

@@ -1,0 +1,45 @@
+//! Prometheus metrics: one recorder a process, whoever mounts the doors.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of the latency histogram, in seconds.
+const LATENCY_BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+/// The name of the latency histogram.
+pub(crate) const REQUEST_SECONDS: &str = "wargate_http_request_seconds";
+
+/// Renders what was measured.
+#[derive(Clone)]
+pub(crate) struct Metrics(Option<PrometheusHandle>);
+
+static SHARED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+impl Metrics {
+    /// The process's recorder, installed at the first call. An embedder that installed its own keeps it, and
+    /// `/metrics` here says so.
+    pub(crate) fn shared() -> Self {
+        Self(SHARED.get_or_init(install).clone())
+    }
+
+    pub(crate) fn render(&self) -> Option<String> {
+        self.0.as_ref().map(|handle| {
+            handle.run_upkeep();
+            handle.render()
+        })
+    }
+}
+
+fn install() -> Option<PrometheusHandle> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(REQUEST_SECONDS.to_owned()), &LATENCY_BUCKETS_SECONDS)
+        .ok()?;
+    match builder.install_recorder() {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            tracing::info!(%error, "another metrics recorder is installed; /metrics is left to it");
+            None
+        }
+    }
+}
