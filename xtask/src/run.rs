@@ -1,0 +1,118 @@
+//! Runs other programs, shows what they print, and counts the tests among it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::ops::AddAssign;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::checkout;
+
+/// How many tests ran, as the test runner itself reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// A command in the checkout's root, reading nothing.
+pub(crate) fn command(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    command.current_dir(checkout::root()).stdin(Stdio::null());
+    command
+}
+
+/// `cargo` with these arguments, in the checkout's root.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut cargo = command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    cargo.args(args);
+    cargo
+}
+
+/// Runs the command to its end; anything but success is an error that names it.
+pub(crate) fn must(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("could not start {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a `cargo test`, passes its output through, and adds the results it prints to `tally`,
+/// also when it fails.
+pub(crate) fn must_test(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start {}", shown(command)))?;
+    let output = child.stdout.take().context("the child has no stdout")?;
+    let mut lines = BufReader::new(output);
+    let mut out = std::io::stdout().lock();
+    let mut line = Vec::new();
+    // Bytes, not text: a test may print anything.
+    while lines.read_until(b'\n', &mut line).context("reading the tests' output")? > 0 {
+        out.write_all(&line)?;
+        out.flush()?;
+        if let Some(result) = parse_result(&String::from_utf8_lossy(&line)) {
+            *tally += result;
+        }
+        line.clear();
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Reads libtest's closing line, `test result: ok. 3 passed; 0 failed; …`.
+fn parse_result(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let mut counts = counts.split("; ");
+    let passed = counts.next()?.strip_suffix(" passed")?.parse().ok()?;
+    let failed = counts.next()?.strip_suffix(" failed")?.parse().ok()?;
+    Some(Tally { passed, failed })
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    format!("`{}`", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_counted_and_nothing_else() {
+        let ok = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.02s\n";
+        assert_eq!(parse_result(ok), Some(Tally { passed: 12, failed: 0 }));
+        let bad = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n";
+        assert_eq!(parse_result(bad), Some(Tally { passed: 3, failed: 2 }));
+        for other in
+            ["test a ... ok\n", "running 3 tests\n", "test result: ok.\n", "12 passed; 0 failed\n", ""]
+        {
+            assert_eq!(parse_result(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn output_of_failing_tests_is_counted_too() {
+        let mut tally = Tally { passed: 1, failed: 0 };
+        let script = "echo 'test result: FAILED. 3 passed; 2 failed; 0 ignored'; exit 101";
+        let error = must_test(command("sh").args(["-c", script]), &mut tally).unwrap_err();
+        assert_eq!(tally, Tally { passed: 4, failed: 2 });
+        assert!(error.to_string().contains("101"), "{error}");
+    }
+}

@@ -1,0 +1,94 @@
+//! The programs that the tests need and that are no part of the product, each pinned to one version.
+//!
+//! They are built by `cargo install` into the cache outside the checkout, and only when the pinned version is
+//! not there yet.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{checkout, run};
+
+/// A program from crates.io.
+pub(crate) struct Tool {
+    /// Name of the crate.
+    package: &'static str,
+    version: &'static str,
+    /// Name of the program in it.
+    program: &'static str,
+}
+
+/// The unmodified Warg client: what people have installed, and so the judge of our Warg door.
+pub(crate) const WARG: Tool = Tool { package: "warg-cli", version: "0.10.0", program: "warg" };
+
+/// Licences, bans and sources of the dependency graph.
+pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
+
+const ALL: &[Tool] = &[WARG, CARGO_DENY];
+
+impl Tool {
+    /// Where the program is once it is installed.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        Ok(install_root()?.join("bin").join(self.program))
+    }
+
+    fn is_installed(&self, install_root: &Path) -> bool {
+        // cargo's own list of what it installed here; a program without an entry is not to be trusted.
+        let list = std::fs::read_to_string(install_root.join(".crates.toml")).unwrap_or_default();
+        lists(&list, self.package, self.version) && install_root.join("bin").join(self.program).is_file()
+    }
+
+    fn install(&self) -> Result<()> {
+        let install_root = install_root()?;
+        if self.is_installed(&install_root) {
+            println!("{} {} is present", self.package, self.version);
+            return Ok(());
+        }
+        println!("{} {} is being built, once, into {}", self.package, self.version, install_root.display());
+        let mut cargo = run::cargo(&["install", "--locked", "--debug", "--force", self.package]);
+        cargo.args(["--version", &format!("={}", self.version)]).arg("--root").arg(&install_root);
+        // Outside the checkout, so that its own cargo configuration does not reach in.
+        cargo.current_dir(&install_root);
+        cargo.env("CARGO_TARGET_DIR", install_root.with_file_name("target-clients"));
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run::must(&mut cargo)?;
+        if !self.is_installed(&install_root) {
+            bail!("cargo installed {} {}, but not where it should be", self.package, self.version);
+        }
+        Ok(())
+    }
+}
+
+/// Installs what is missing.
+pub(crate) fn install_all() -> Result<()> {
+    let install_root = install_root()?;
+    std::fs::create_dir_all(&install_root)
+        .with_context(|| format!("could not create the cache {}", install_root.display()))?;
+    ALL.iter().try_for_each(Tool::install)
+}
+
+fn install_root() -> Result<PathBuf> {
+    Ok(checkout::cache()?.join("clients"))
+}
+
+/// Whether cargo's list of installed crates (`.crates.toml`) has this version of the package.
+fn lists(list: &str, package: &str, version: &str) -> bool {
+    let start = format!("\"{package} {version} (");
+    list.lines().any(|line| line.starts_with(&start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_pinned_version_counts_as_installed() {
+        let list = "[v1]\n\"warg-cli 0.10.0 (registry+https://example.org/index)\" = [\"warg\"]\n";
+        assert!(lists(list, "warg-cli", "0.10.0"));
+        for (package, version) in
+            [("warg-cli", "0.10.1"), ("warg-cli", "0.10"), ("cli", "0.10.0"), ("warg", "0")]
+        {
+            assert!(!lists(list, package, version), "{package} {version}");
+        }
+    }
+}
