@@ -54,21 +54,26 @@ pub(crate) fn must_test(command: &mut Command, tally: &mut Tally) -> Result<()> 
         .spawn()
         .with_context(|| format!("could not start {}", shown(command)))?;
     let output = child.stdout.take().context("the child has no stdout")?;
-    let mut lines = BufReader::new(output);
-    let mut out = std::io::stdout().lock();
-    let mut line = Vec::new();
+    pass_through(BufReader::new(output), std::io::stdout().lock(), tally)
+        .context("reading the tests' output")?;
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Copies line by line, at once, and adds the results among the lines to `tally`.
+fn pass_through(mut from: impl BufRead, mut to: impl Write, tally: &mut Tally) -> std::io::Result<()> {
     // Bytes, not text: a test may print anything.
-    while lines.read_until(b'\n', &mut line).context("reading the tests' output")? > 0 {
-        out.write_all(&line)?;
-        out.flush()?;
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        to.flush()?;
         if let Some(result) = parse_result(&String::from_utf8_lossy(&line)) {
             *tally += result;
         }
         line.clear();
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{} ended with {status}", shown(command));
     }
     Ok(())
 }
@@ -108,11 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn output_of_failing_tests_is_counted_too() {
-        let mut tally = Tally { passed: 1, failed: 0 };
-        let script = "echo 'test result: FAILED. 3 passed; 2 failed; 0 ignored'; exit 101";
-        let error = must_test(command("sh").args(["-c", script]), &mut tally).unwrap_err();
-        assert_eq!(tally, Tally { passed: 4, failed: 2 });
-        assert!(error.to_string().contains("101"), "{error}");
+    fn results_are_added_up_and_all_bytes_passed_on() {
+        let output = b"running 3 tests\n\xff\xfe\ntest result: ok. 3 passed; 0 failed; 0 ignored\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored\nno newline at the end";
+        let (mut shown, mut tally) = (Vec::new(), Tally { passed: 1, failed: 0 });
+        pass_through(output.as_slice(), &mut shown, &mut tally).unwrap();
+        assert_eq!(shown, output);
+        assert_eq!(tally, Tally { passed: 5, failed: 2 });
+    }
+
+    #[test]
+    fn a_command_that_fails_is_an_error_naming_it() {
+        let error = must_test(command("sh").args(["-c", "exit 101"]), &mut Tally::default()).unwrap_err();
+        assert!(error.to_string().contains("`sh -c exit 101`"), "{error}");
     }
 }
