@@ -1,0 +1,19 @@
+//! What the tests of agreement share: people with the real `warg` client, a server to talk to, seeded chance.
+//!
+//! Everything here may panic: a test that cannot be set up has failed. Not here: anything of the product.
+
+pub mod chance;
+pub mod corpus;
+pub mod person;
+pub mod server;
+
+use std::ffi::OsString;
+
+/// The program that the variable names; `cargo xtask test` sets them.
+///
+/// # Panics
+/// If it is not set: skipping would look like success.
+fn program(variable: &str) -> OsString {
+    std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} must name a program: run these tests by `cargo xtask test`"))
+}
