@@ -5,6 +5,7 @@
 pub mod chance;
 pub mod corpus;
 pub mod person;
+pub mod records;
 pub mod server;
 
 use std::ffi::OsString;
