@@ -18,11 +18,12 @@ use wargate_core::name::PackageName;
 #[test]
 fn names_have_the_same_verdict_and_log_id() {
     let mut chance = Chance::new(1);
-    let parts =
-        ["a", "b0", "wasi", "-", "--", ":", "::", "Z", "0", "_", "x-y", "é", ".", "/", " ", "http", ""];
+    let pieces = ["a", "b0", "wasi", "http", "x-y", "-", "Z", "0", "_", ":", "é", "."];
+    let word =
+        |chance: &mut Chance| -> String { (0..chance.below(4)).map(|_| *chance.pick(&pieces)).collect() };
     let mut valid = 0;
     for _ in 0..20_000 {
-        let name: String = (0..1 + chance.below(6)).map(|_| *chance.pick(&parts)).collect();
+        let name = format!("{}:{}", word(&mut chance), word(&mut chance));
         let (ours, theirs) = (name.parse::<PackageName>(), TheirPackageName::new(name.as_str()));
         assert_eq!(ours.is_ok(), theirs.is_ok(), "{name:?}: {ours:?}, {theirs:?}");
         if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
