@@ -6,7 +6,9 @@ pub mod chance;
 pub mod corpus;
 pub mod person;
 pub mod records;
+pub mod reference;
 pub mod server;
+pub mod trees;
 
 use std::ffi::OsString;
 

@@ -202,3 +202,68 @@ fn operator_init(key: &SecretKey) -> proto::OperatorEntry {
 pub fn encoded(envelope: &Envelope) -> Bytes {
     envelope.encode().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::reference::{OperatorLog, PackageLog};
+
+    /// How often the published crate took a record or refused it, by the word that its reason begins with.
+    fn verdicts(layer: Layer) -> BTreeMap<String, usize> {
+        let mut chance = Chance::new(5);
+        let mut verdicts = BTreeMap::new();
+        for _ in 0..100 {
+            let keys = keys(&mut chance, 4);
+            let mut author = Author::new(layer, &keys);
+            let (mut package, mut operator) = (PackageLog::default(), OperatorLog::default());
+            for _ in 0..40 {
+                let envelope = author.write(&mut chance);
+                let verdict = match layer {
+                    Layer::Operator => operator.take(&encoded(&envelope)),
+                    _ => package.take(&encoded(&envelope)),
+                };
+                let word = match verdict {
+                    Ok(()) => {
+                        author.took(&envelope);
+                        "taken".to_owned()
+                    }
+                    Err(reason) => reason.split([' ', '(']).next().unwrap().to_owned(),
+                };
+                *verdicts.entry(word).or_default() += 1;
+            }
+        }
+        verdicts
+    }
+
+    #[test]
+    fn random_records_meet_every_rule() {
+        let both = [
+            "taken",
+            "Contents",
+            "InitialEntryAfterBeginning",
+            "InitialRecordDoesNotInit",
+            "KeyIDNotRecognized",
+            "NoPreviousHashAfterInit",
+            "PermissionNotFoundToRevoke",
+            "PreviousHashOnFirstRecord",
+            "ProtocolVersionNotAllowed",
+            "RecordHashDoesNotMatch",
+            "SignatureError",
+            "TimestampLowerThanPrevious",
+            "UnauthorizedAction",
+        ];
+        // In an operator log the first entry that is not "init" fails for want of a permission already.
+        let package =
+            ["FirstEntryIsNotInit", "ReleaseOfReleased", "YankOfUnreleased", "YankOfYanked"].as_slice();
+        let operator = ["InvalidNamespace", "NamespaceAlreadyDefined"].as_slice();
+        for (layer, own) in [(Layer::Package, package), (Layer::Operator, operator)] {
+            let verdicts = verdicts(layer);
+            for word in both.iter().chain(own) {
+                assert!(verdicts.contains_key(*word), "{layer:?}: no record was `{word}`: {verdicts:#?}");
+            }
+            assert!(verdicts["taken"] > 100, "{layer:?}: {verdicts:#?}");
+        }
+    }
+}
