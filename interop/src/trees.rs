@@ -117,3 +117,38 @@ fn their_hash(text: &str) -> AnyHash {
 fn bytes32(bytes: &[u8]) -> [u8; 32] {
     bytes.try_into().expect("SHA-256 has 32 bytes")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    fn ids(chance: &mut Chance) -> (LogId, RecordId) {
+        (LogId::from_slice(&chance.bytes32()).unwrap(), RecordId::from_slice(&chance.bytes32()).unwrap())
+    }
+
+    #[test]
+    fn proofs_are_accepted_for_what_they_prove_and_for_nothing_else() {
+        let mut chance = Chance::new(6);
+        let (mut log, mut map) = (TheirLog::default(), TheirMap::default());
+        let heads: Vec<_> = (0..20).map(|_| ids(&mut chance)).collect();
+        for (log_id, record_id) in &heads {
+            log.push(log_id, record_id);
+            map.insert(log_id, record_id);
+        }
+        let bundle = log.prove_inclusion(19, &[3, 17]);
+        assert!(log.accepts_inclusion(&bundle, 19, &[3, 17]));
+        for (size, indices) in [(20, [3, 17]), (19, [17, 3]), (19, [3, 16])] {
+            assert!(!log.accepts_inclusion(&bundle, size, &indices), "{size} {indices:?}");
+        }
+        let bundle = log.prove_consistency(7, 20);
+        assert!(log.accepts_consistency(&bundle, 7, 20));
+        assert!(!log.accepts_consistency(&bundle, 6, 20) && !log.accepts_consistency(&bundle, 7, 19));
+
+        let bundle = map.prove(&[heads[4].0, heads[9].0]);
+        assert!(map.accepts(&bundle, &[heads[4], heads[9]]));
+        assert!(!map.accepts(&bundle, &[heads[9], heads[4]]) && !map.accepts(&bundle, &[heads[4]]));
+        map.insert(&heads[0].0, &heads[1].1);
+        assert!(!map.accepts(&bundle, &[heads[4], heads[9]]));
+    }
+}

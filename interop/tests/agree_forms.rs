@@ -2,6 +2,7 @@
 
 use interop::chance::Chance;
 use interop::records::{Author, keys};
+use interop::trees::TheirMap;
 use warg_crypto::Signable as _;
 use warg_crypto::hash::{AnyHash, Sha256};
 use warg_crypto::signing::{PrivateKey, PublicKey as TheirPublicKey, Signature as TheirSignature};
@@ -11,6 +12,7 @@ use warg_protocol::registry::{
     LogId as TheirLogId, LogLeaf, PackageName as TheirPackageName, RecordId as TheirRecordId,
 };
 use warg_transparency::log::{LogBuilder as _, VecLog};
+use wargate_core::digest::Digest;
 use wargate_core::id::{self, Layer, LogId, RecordId};
 use wargate_core::key::{PublicKey, Signature};
 use wargate_core::name::PackageName;
@@ -100,5 +102,29 @@ fn a_log_of_one_entry_has_its_leaf_hash_as_root() {
         log.push(&leaf);
         let ours = id::leaf_hash(&id::entry(&log_id, &record_id));
         assert_eq!(log.checkpoint().root().bytes(), ours.as_bytes());
+    }
+}
+
+#[test]
+fn a_map_of_one_log_is_its_leaf_hash_carried_up_along_its_key() {
+    let node =
+        |left: &Digest, right: &Digest| Digest::of(&[&[1], &left.as_bytes()[..], right.as_bytes()].concat());
+    let mut chance = Chance::new(7);
+    for _ in 0..20 {
+        let log_id = LogId::from_slice(&chance.bytes32()).unwrap();
+        let record_id = RecordId::from_slice(&chance.bytes32()).unwrap();
+        let mut theirs = TheirMap::default();
+        theirs.insert(&log_id, &record_id);
+
+        let (mut root, mut empty) = (id::map_leaf_hash(&record_id), Digest::of(&[0]));
+        let key = log_id.map_key();
+        for height in 0..256 {
+            let depth = 255 - height;
+            let right = key.as_bytes()[depth / 8] >> (7 - depth % 8) & 1 == 1;
+            root = if right { node(&empty, &root) } else { node(&root, &empty) };
+            empty = node(&empty, &empty);
+        }
+        assert_eq!(theirs.root(), *root.as_bytes());
+        assert_eq!(TheirMap::default().root(), *empty.as_bytes());
     }
 }
