@@ -58,7 +58,12 @@ fn format() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    must(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    for manifest in ["Cargo.toml", INTEROP_MANIFEST] {
+        let mut clippy =
+            cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--manifest-path", manifest]);
+        must(clippy.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn deny() -> Result<()> {
