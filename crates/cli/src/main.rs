@@ -1,1 +1,54 @@
-fn main() {}
+//! The command line of Wargate: one binary, a command a file.
+//!
+//! All talking to a person is here and nowhere below; libraries neither print nor read the environment.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod commands;
+mod config;
+mod error;
+mod keys;
+mod ui;
+
+/// A WebAssembly registry that nobody has to trust.
+#[derive(Debug, Parser)]
+#[command(name = "wargate", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a registry
+    Serve(commands::serve::Serve),
+    /// Check that a release is what its publisher released
+    Verify(commands::verify::Verify),
+    /// Check a release and download it
+    Pull(commands::pull::Pull),
+    /// Show a package, checked
+    Info(commands::info::Info),
+    /// Say which registries are trusted, by the id of their first record
+    Trust(commands::trust::Trust),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return error::CommandError::internal(format!("couldn't start: {error}")).report(),
+    };
+    let outcome = match cli.command {
+        Command::Serve(serve) => runtime.block_on(serve.run()),
+        Command::Verify(verify) => runtime.block_on(verify.run()),
+        Command::Pull(pull) => runtime.block_on(pull.run()),
+        Command::Info(info) => runtime.block_on(info.run()),
+        Command::Trust(trust) => trust.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}

@@ -1,1 +1,1 @@
-
+//! A verifying client: trusts keys, not servers.

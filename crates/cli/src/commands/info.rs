@@ -1,0 +1,10 @@
+//! `wargate info`.
+use crate::error::CommandError;
+use clap::Args;
+#[derive(Debug, Args)]
+pub(crate) struct Info {}
+impl Info {
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        Err(CommandError::usage("not here yet"))
+    }
+}

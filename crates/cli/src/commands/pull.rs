@@ -1,0 +1,10 @@
+//! `wargate pull`.
+use crate::error::CommandError;
+use clap::Args;
+#[derive(Debug, Args)]
+pub(crate) struct Pull {}
+impl Pull {
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        Err(CommandError::usage("not here yet"))
+    }
+}

@@ -1,0 +1,219 @@
+//! `wargate serve`: runs a registry on a data folder.
+
+use std::future::Future;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use wargate_core::authority;
+use wargate_core::id::LogId;
+use wargate_core::key::SecretKey;
+use wargate_registry::clock::{Clock, SystemClock};
+use wargate_registry::{Config, Genesis, Registry};
+use wargate_server::Options;
+use wargate_store::{DataFolder, SqliteLedger, open_files};
+
+use crate::config::ServeConfig;
+use crate::error::{CommandError, Kind};
+use crate::keys::{self, RegistryKeys};
+use crate::ui;
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:8090";
+const DATA_DEFAULT: &str = "wargate-data";
+
+/// Connections of the ledger that answer long reads beside the writer.
+const LEDGER_READERS: usize = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8090]
+    #[arg(long, value_name = "HOST:PORT", env = "WARGATE_LISTEN")]
+    listen: Option<String>,
+    /// The data folder, made if it is not there [default: wargate-data]
+    #[arg(long, value_name = "DIR", env = "WARGATE_DATA")]
+    data: Option<PathBuf>,
+    /// A configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "WARGATE_CONFIG")]
+    config: Option<PathBuf>,
+    /// The URL under which clients reach the registry
+    #[arg(long, value_name = "URL", env = "WARGATE_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Start open to everybody on an address that is not loopback
+    #[arg(long)]
+    open: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        let config = self.config.as_deref().map(ServeConfig::read).transpose()?.unwrap_or_default();
+        start_log(config.log_json);
+        if let Err(error) = wargate_server::raise_descriptor_limit() {
+            tracing::warn!(%error, "couldn't raise the limit of open descriptors");
+        }
+        let listen = self.listen.clone().or(config.listen.clone()).unwrap_or(LISTEN_DEFAULT.to_owned());
+        let listener = TcpListener::bind(&listen)
+            .await
+            .map_err(|error| CommandError::config(format!("couldn't listen on `{listen}`: {error}")))?;
+        let address = listener.local_addr().map_err(|error| CommandError::internal(error.to_string()))?;
+        self.check_open(&address)?;
+        let data = self.data.clone().or(config.data.clone()).unwrap_or(PathBuf::from(DATA_DEFAULT));
+        let folder = DataFolder::open(&data).map_err(|error| CommandError::config(error.to_string()))?;
+        let registry = open_registry(&folder, &config, &address).await?;
+        let public_url = self.public_url.clone().or(config.public_url.clone());
+        let url = format!("http://{address}");
+        let options = Options { public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()) };
+        let router = wargate_server::router(registry.clone(), options);
+        // The line that scripts wait for.
+        ui::line(&format!("listening on {url}"));
+        greet(&registry, &folder, &url).await?;
+        wargate_server::serve(listener, router, told_to_end())
+            .await
+            .map_err(|error| CommandError::internal(format!("couldn't serve: {error}")))?;
+        registry.close().await;
+        Ok(())
+    }
+
+    /// Without a configuration only a loopback address is open to whoever comes.
+    fn check_open(&self, address: &SocketAddr) -> Result<(), CommandError> {
+        if address.ip().is_loopback() || self.open || self.config.is_some() {
+            return Ok(());
+        }
+        Err(CommandError::config(format!(
+            "`{address}` can be reached by others, and without a configuration anybody could publish there"
+        ))
+        .hint("listen on 127.0.0.1, give a configuration with --config, or say --open if that is meant"))
+    }
+}
+
+async fn open_registry(
+    folder: &DataFolder,
+    config: &ServeConfig,
+    address: &SocketAddr,
+) -> Result<Registry, CommandError> {
+    let broken = |error: &dyn std::fmt::Display| CommandError::internal(error.to_string());
+    let keys = RegistryKeys::load_or_make(&folder.keys())?;
+    let origin = origin(folder.path(), config.origin.as_deref(), address)?;
+    let commit = match &config.commit_key {
+        Some(path) => keys::load(path)?,
+        None => copy_of(&keys.commit)?,
+    };
+    let genesis = genesis(&keys)?;
+    let mut registry = Config::new(origin, commit);
+    registry.imports = config.imports()?;
+    registry.link_hosts.clone_from(&config.link_hosts);
+    if let Some(bytes) = config.content_bytes_max {
+        registry.content_bytes_max = bytes;
+    }
+    let db = SqliteLedger::open(&folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
+    let objects = open_files(&folder.objects()).map_err(|error| broken(&error))?;
+    Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), Some(genesis))
+        .await
+        .map_err(|error| broken(&error).hint(format!("the data folder is `{}`", folder.path().display())))
+}
+
+fn copy_of(key: &SecretKey) -> Result<SecretKey, CommandError> {
+    key.to_secret_text().parse().map_err(|_| CommandError::internal("a key cannot be copied"))
+}
+
+/// The act that would begin the registry, if it has not begun.
+fn genesis(keys: &RegistryKeys) -> Result<Genesis, CommandError> {
+    let act = authority::genesis_act(
+        std::slice::from_ref(keys.root.public()),
+        1,
+        &[keys.commit.public().clone(), keys.commit_spare.public().clone()],
+        keys.publishing.public(),
+        SystemClock.now(),
+        keys::random()?,
+    )
+    .encode();
+    let endorsement = wargate_core::act::endorse(&act, &keys.root)
+        .map_err(|error| CommandError::internal(format!("couldn't sign the first act: {error}")))?;
+    Ok(Genesis { act: act.into(), endorsements: vec![endorsement] })
+}
+
+/// The log's origin: chosen at the first start, and kept.
+fn origin(folder: &Path, wanted: Option<&str>, address: &SocketAddr) -> Result<String, CommandError> {
+    let path = folder.join("origin");
+    let failed = |error: std::io::Error| CommandError::internal(format!("`{}`: {error}", path.display()));
+    if path.exists() {
+        let kept = std::fs::read_to_string(&path).map_err(failed)?.trim_end().to_owned();
+        return match wanted {
+            Some(wanted) if wanted != kept => Err(CommandError::config(format!(
+                "the configuration names the origin `{wanted}`, this registry's log began as `{kept}`"
+            ))
+            .hint("a log keeps its origin for ever: correct the configuration")),
+            _ => Ok(kept),
+        };
+    }
+    let origin = wanted.map_or_else(|| format!("{address}/log"), str::to_owned);
+    let write = || -> std::io::Result<()> {
+        let temporary = path.with_extension("new");
+        let mut file = std::fs::File::create(&temporary)?;
+        writeln!(file, "{origin}")?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(failed)?;
+    Ok(origin)
+}
+
+/// Says which registry this is and how to use it.
+async fn greet(registry: &Registry, folder: &DataFolder, url: &str) -> Result<(), CommandError> {
+    let snapshot = registry.snapshot();
+    let size = snapshot.checkpoint().size();
+    let first = snapshot.log_page(&LogId::operator(), None, size, 1).await;
+    let first = first.map_err(|error| CommandError::internal(error.to_string()))?;
+    let root = first.records.first().map(|record| record.record.to_string()).unwrap_or_default();
+    if size == 1 {
+        ui::line(&format!(
+            "\nA new registry. Its root, commit and publishing keys were made in {}: good for trying it out.\n\
+             Who has that folder is the registry; for production keep the root key elsewhere.",
+            folder.keys().display()
+        ));
+    }
+    ui::line(&format!(
+        "\nThis registry is {root}. Pin it wherever you verify:\n\
+         \x20 wargate trust add {url} --root {root}\n\
+         \nPublish with warg 0.10:\n\
+         \x20 warg config --registry {url} --keyring-backend flat-file\n\
+         \x20 warg key new {url}\n\
+         \x20 warg publish start --name acme:hello\n\
+         \x20 warg publish init --name acme:hello\n\
+         \x20 warg publish release --name acme:hello --version 1.0.0 hello.wasm\n\
+         \x20 warg publish submit\n\
+         Then: wargate verify acme:hello@1.0.0 --registry {url}"
+    ));
+    Ok(())
+}
+
+fn told_to_end() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        match (terminate, interrupt) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            _ => std::future::pending().await,
+        }
+        tracing::info!("told to end: finishing what is in flight");
+    }
+}
+
+fn start_log(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json { log.json().try_init() } else { log.try_init() };
+    if let Err(error) = started {
+        let error = CommandError::new(Kind::Internal, format!("couldn't start the log: {error}"));
+        ui::note(&error.to_json().to_string());
+    }
+}

@@ -1,0 +1,48 @@
+//! What a person sees. Results go to standard output, everything else to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that talks to a person")]
+
+use std::io::{IsTerminal as _, Write as _};
+
+/// A line of the result. A reader that went away ends the command quietly.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A result for a script.
+pub(crate) fn json(value: &serde_json::Value) {
+    line(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Something worth knowing that is no result.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+fn colored() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+}
+
+/// What failed.
+pub(crate) fn error(code: &str, message: &str) {
+    let (red, bold, reset) = if colored() { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    eprintln!("{red}error[{code}]{reset}{bold}: {message}{reset}");
+}
+
+/// What to do next.
+pub(crate) fn hint(text: &str) {
+    let (cyan, reset) = if colored() { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
+    eprintln!("{cyan}hint{reset}: {text}");
+}
+
+/// Progress of a download, shown on a terminal only.
+pub(crate) fn progress(size: Option<u64>) -> indicatif::ProgressBar {
+    let bar = match size {
+        Some(size) => indicatif::ProgressBar::new(size),
+        None => indicatif::ProgressBar::no_length(),
+    };
+    let style = indicatif::ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+    bar.with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+}
