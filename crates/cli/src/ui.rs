@@ -1,5 +1,5 @@
 //! What a person sees. Results go to standard output, everything else to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that talks to a person")]
+#![expect(clippy::print_stderr, reason = "the one place that talks to a person")]
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -21,19 +21,20 @@ pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
-fn colored() -> bool {
+/// Whether standard error shows colours.
+pub(crate) fn is_colored() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
 }
 
 /// What failed.
 pub(crate) fn error(code: &str, message: &str) {
-    let (red, bold, reset) = if colored() { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    let (red, bold, reset) = if is_colored() { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
     eprintln!("{red}error[{code}]{reset}{bold}: {message}{reset}");
 }
 
 /// What to do next.
 pub(crate) fn hint(text: &str) {
-    let (cyan, reset) = if colored() { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
+    let (cyan, reset) = if is_colored() { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
     eprintln!("{cyan}hint{reset}: {text}");
 }
 

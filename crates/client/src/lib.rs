@@ -1,1 +1,14 @@
 //! A verifying client: trusts keys, not servers.
+//!
+//! It fetches, and lets `wargate_core::verify` judge what it was told, in the order of the client rules. Not here:
+//! printing, `$HOME`, the environment; who calls says where pins are kept and what time it is.
+
+mod error;
+mod fetch;
+mod pins;
+mod verify;
+
+pub use error::Error;
+pub use fetch::{CONTENT_BYTES_MAX, Registry};
+pub use pins::{Pin, PinStore};
+pub use verify::{CHECKPOINT_AGE_SECONDS_MAX, Limits, VerifiedPackage, VerifiedRelease, verify_package};

@@ -21,3 +21,4 @@ pub mod proto;
 pub mod record;
 pub mod time;
 pub mod v1;
+pub mod verify;

@@ -1,1 +1,174 @@
-//! A registry that a command asks.
+//! What commands that ask a registry have in common: which one, which package, where pins are kept, and the words
+//! in which proof is told.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use semver::Version;
+use serde_json::{Value, json};
+use wargate_client::{
+    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Registry, VerifiedPackage, VerifiedRelease,
+};
+use wargate_core::name::PackageName;
+
+use crate::error::{CommandError, Kind};
+use crate::ui;
+
+/// Options of every command that asks a registry.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// The registry
+    #[arg(long, value_name = "URL", env = "WARGATE_REGISTRY", default_value = "http://127.0.0.1:8090")]
+    pub(crate) registry: String,
+    /// How old the registry's checkpoint may be, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = CHECKPOINT_AGE_SECONDS_MAX)]
+    max_age: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `NS:NAME` or `NS:NAME@VERSION`.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) name: PackageName,
+    pub(crate) version: Option<Version>,
+}
+
+impl std::str::FromStr for Reference {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, version) =
+            text.split_once('@').map_or((text, None), |(name, version)| (name, Some(version)));
+        let version = version.map(|version| version.parse().map_err(|error| format!("`{version}`: {error}")));
+        Ok(Self {
+            name: name.parse().map_err(|error: wargate_core::name::NameError| error.to_string())?,
+            version: version.transpose()?,
+        })
+    }
+}
+
+/// Where pins are kept: `$WARGATE_STATE`, else the user's state folder.
+pub(crate) fn pin_store() -> Result<PinStore, CommandError> {
+    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = of("WARGATE_STATE")
+        .or_else(|| of("XDG_STATE_HOME").map(|state| state.join("wargate")))
+        .or_else(|| of("HOME").map(|home| home.join(".local/state/wargate")))
+        .ok_or_else(|| {
+            CommandError::config("there is no folder to keep trust in: set WARGATE_STATE or HOME")
+        })?;
+    Ok(PinStore::new(folder.join("trust")))
+}
+
+pub(crate) fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Remote {
+    pub(crate) fn client(&self) -> Result<Registry, CommandError> {
+        Registry::new(&self.registry).map_err(|error| CommandError::usage(error.to_string()))
+    }
+
+    /// Fetches a package and checks everything about it but its content.
+    pub(crate) async fn verify(
+        &self,
+        registry: &Registry,
+        name: &PackageName,
+    ) -> Result<VerifiedPackage, CommandError> {
+        let limits = Limits { now_seconds: now_seconds(), age_seconds_max: self.max_age };
+        let package = wargate_client::verify_package(registry, &pin_store()?, name, &limits).await;
+        let package = package.map_err(|error| failed(&error))?;
+        if package.first_use {
+            ui::note(&format!(
+                "trusting {} on first use: it is {}\n  compare that with what its operator tells; from now on a change is refused",
+                registry.url(),
+                package.root
+            ));
+        }
+        Ok(package)
+    }
+
+    /// Says a failure as JSON too, where JSON is asked for.
+    pub(crate) fn told<T>(&self, outcome: Result<T, CommandError>) -> Result<T, CommandError> {
+        if let (true, Err(error)) = (self.json, &outcome) {
+            ui::json(&error.to_json());
+        }
+        outcome
+    }
+}
+
+/// A client's failure for a person.
+pub(crate) fn failed(error: &Error) -> CommandError {
+    let text = error.to_string();
+    match error {
+        Error::Failure(_) => CommandError::new(Kind::Verification, text).hint(
+            "do not use what came from there; tell the registry's operator, and compare from another network",
+        ),
+        Error::Unreachable { .. } => {
+            CommandError::new(Kind::Network, text).hint("is the registry running, and is --registry its URL?")
+        }
+        Error::Refused { .. } | Error::Malformed { .. } => CommandError::new(Kind::Network, text),
+        Error::NoSuchPackage { .. } | Error::NoSuchRelease { .. } | Error::NoLiveRelease { .. } => {
+            CommandError::new(Kind::Verification, text).hint("`wargate info NS:NAME` lists what there is")
+        }
+        Error::Yanked { .. } => {
+            CommandError::new(Kind::Verification, text).hint("--yanked takes it all the same, if you must")
+        }
+        Error::Pin { .. } => CommandError::config(text),
+        _ => CommandError::internal(text),
+    }
+}
+
+/// Seconds since the epoch as people write them.
+pub(crate) fn time(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+fn age(package: &VerifiedPackage) -> u64 {
+    now_seconds().saturating_sub(package.checkpoint.time)
+}
+
+/// What was proven, and by whose word, in three lines: published by whom, live as of when, how old that is.
+pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
+    let checkpoint = &package.checkpoint;
+    let at = i64::try_from(checkpoint.time).unwrap_or(i64::MAX);
+    ui::line(&format!("{}@{}  {}", package.name, release.version, release.content));
+    ui::line(&format!(
+        "  published by  key {} (proven by its signature, {})",
+        release.by,
+        time(release.released_seconds)
+    ));
+    ui::line(&format!(
+        "  {}  as of checkpoint {}, {} (log proven; map: registry's word only)",
+        if release.yanked { "YANKED      " } else { "live        " },
+        checkpoint.size,
+        time(at)
+    ));
+    let pinned = if package.root_given { "pinned" } else { "trusted on first use" };
+    ui::line(&format!("  registry      {} ({pinned}), checkpoint {} s old", package.root, age(package)));
+}
+
+/// The same for a script.
+pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) -> Value {
+    json!({
+        "ok": true,
+        "package": package.name.as_str(),
+        "version": release.version.to_string(),
+        "digest": release.content.to_string(),
+        "publishedBy": { "level": "publisher's key", "keyId": release.by.to_string() },
+        "publishedAt": time(release.released_seconds),
+        "yanked": release.yanked,
+        "checkpoint": {
+            "size": package.checkpoint.size,
+            "root": package.checkpoint.root.to_string(),
+            "mapRoot": package.checkpoint.map_root.to_string(),
+            "time": time(i64::try_from(package.checkpoint.time).unwrap_or(i64::MAX)),
+            "keyId": package.checkpoint_key.to_string(),
+            "ageSeconds": age(package),
+            "vouchedForBy": ["registry"],
+        },
+        "root": { "id": package.root.to_string(), "given": package.root_given },
+    })
+}

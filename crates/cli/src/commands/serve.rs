@@ -107,7 +107,7 @@ async fn open_registry(
     if let Some(bytes) = config.content_bytes_max {
         registry.content_bytes_max = bytes;
     }
-    let db = SqliteLedger::open(&folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
+    let db = SqliteLedger::open(folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
     let objects = open_files(&folder.objects()).map_err(|error| broken(&error))?;
     Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), Some(genesis))
         .await
@@ -210,7 +210,10 @@ fn told_to_end() -> impl Future<Output = ()> {
 fn start_log(json: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ui::is_colored())
+        .with_writer(std::io::stderr);
     let started = if json { log.json().try_init() } else { log.try_init() };
     if let Err(error) = started {
         let error = CommandError::new(Kind::Internal, format!("couldn't start the log: {error}"));

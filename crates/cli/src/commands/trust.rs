@@ -1,10 +1,104 @@
-//! `wargate trust`.
+//! `wargate trust`: which registries are trusted, by the id of their first record.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use wargate_client::{Pin, Registry};
+use wargate_core::id::RecordId;
+use wargate_wire::text::Text;
+
+use super::remote::{failed, pin_store};
 use crate::error::CommandError;
-use clap::Args;
+use crate::ui;
+
 #[derive(Debug, Args)]
-pub(crate) struct Trust {}
+pub(crate) struct Trust {
+    #[command(subcommand)]
+    command: TrustCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TrustCommand {
+    /// Pin a registry to its root
+    Add {
+        /// The registry's URL
+        #[arg(value_name = "URL")]
+        registry: String,
+        /// The id of its first record, as `serve` prints it or its operator tells it
+        #[arg(long, value_name = "ID")]
+        root: String,
+    },
+    /// List what is pinned
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a registry
+    Remove {
+        /// The registry's URL
+        #[arg(value_name = "URL")]
+        registry: String,
+    },
+}
+
 impl Trust {
     pub(crate) fn run(self) -> Result<(), CommandError> {
-        Err(CommandError::usage("not here yet"))
+        match self.command {
+            TrustCommand::Add { registry, root } => add(&registry, &root),
+            TrustCommand::List { json } => list(json),
+            TrustCommand::Remove { registry } => remove(&registry),
+        }
     }
+}
+
+fn url(registry: &str) -> Result<String, CommandError> {
+    let registry = Registry::new(registry).map_err(|error| CommandError::usage(error.to_string()))?;
+    Ok(registry.url().to_owned())
+}
+
+fn add(registry: &str, root: &str) -> Result<(), CommandError> {
+    let registry = url(registry)?;
+    let root: RecordId = root.parse().map_err(|error: wargate_core::digest::DigestError| {
+        CommandError::usage(format!("--root: {error}")).hint("`wargate serve` prints it when it starts")
+    })?;
+    let pins = pin_store()?;
+    let seen = match pins.load(&registry).map_err(|error| failed(&error))? {
+        Some(pin) if pin.root.0 != root => {
+            return Err(CommandError::config(format!(
+                "{registry} is pinned to {} already; a registry never changes its root",
+                pin.root.0
+            ))
+            .hint(format!("if it was really made anew: wargate trust remove {registry}, then add it")));
+        }
+        Some(pin) => pin.seen,
+        None => None,
+    };
+    let pin = Pin { registry: registry.clone(), root: Text(root), given: true, seen };
+    pins.keep(&pin).map_err(|error| failed(&error))?;
+    ui::line(&format!("{registry} is pinned to {root}"));
+    Ok(())
+}
+
+fn list(as_json: bool) -> Result<(), CommandError> {
+    let pins = pin_store()?.list().map_err(|error| failed(&error))?;
+    if as_json {
+        ui::json(&json!({ "ok": true, "registries": pins }));
+        return Ok(());
+    }
+    for pin in pins {
+        let how = if pin.given { "given" } else { "first use" };
+        let seen =
+            pin.seen().map_or_else(String::new, |seen| format!(", last seen at tree size {}", seen.size));
+        ui::line(&format!("{}  {} ({how}{seen})", pin.registry, pin.root.0));
+    }
+    Ok(())
+}
+
+fn remove(registry: &str) -> Result<(), CommandError> {
+    let registry = url(registry)?;
+    if pin_store()?.remove(&registry).map_err(|error| failed(&error))? {
+        ui::line(&format!("{registry} is forgotten; the next use will be a first use"));
+        return Ok(());
+    }
+    Err(CommandError::config(format!("{registry} is not known")).hint("`wargate trust list` shows what is"))
 }

@@ -1,0 +1,84 @@
+//! Why the client did not do it: the network, the registry's answer, or what it told does not hold.
+
+use std::path::PathBuf;
+
+use semver::Version;
+use wargate_core::name::PackageName;
+use wargate_core::verify::Failure;
+
+/// Why the client did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What the registry told does not hold.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The registry cannot be reached.
+    #[error("couldn't reach `{url}`: {reason}")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// What the network says.
+        reason: String,
+    },
+    /// The registry answered with an error.
+    #[error("`{url}` answered {status}: {message}")]
+    Refused {
+        /// The URL.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+    /// The registry's answer is not one.
+    #[error("the answer of `{url}` is malformed: {reason}")]
+    Malformed {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The registry has no such package.
+    #[error("there is no package `{name}` at this registry")]
+    NoSuchPackage {
+        /// The package.
+        name: PackageName,
+    },
+    /// The package has no such release.
+    #[error("`{name}` has no release {version}")]
+    NoSuchRelease {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+    },
+    /// The package has no release that is not yanked.
+    #[error("`{name}` has no release that is not yanked")]
+    NoLiveRelease {
+        /// The package.
+        name: PackageName,
+    },
+    /// The release was yanked.
+    #[error("`{name}@{version}` was yanked")]
+    Yanked {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+    },
+    /// A pin cannot be read or written.
+    #[error("the trust file `{path}`: {reason}")]
+    Pin {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The content cannot be written.
+    #[error("couldn't write the content: {reason}")]
+    Write {
+        /// What the disk says.
+        reason: String,
+    },
+}

@@ -1,0 +1,191 @@
+//! Asking a registry over HTTP, within limits: an answer is bounded in size and in time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wargate_core::digest::{Digest, Hasher};
+use wargate_core::map::page::PageRef;
+use wargate_core::verify::Failure;
+use wargate_wire::text::Text;
+use wargate_wire::warg::{ContentSource, ContentSourcesResponse};
+
+use crate::error::Error;
+
+/// Largest answer that is no content, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest content, in bytes.
+pub const CONTENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// How long a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a registry may send nothing.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A registry at a URL.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Registry {
+    /// The registry at this URL.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no `http` or `https` URL.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let malformed = |reason: String| Error::Malformed { url: url.to_owned(), reason };
+        let parsed = reqwest::Url::parse(url).map_err(|error| malformed(error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+            return Err(malformed("expected `http://HOST:PORT` or `https://HOST`".to_owned()));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .build()
+            .map_err(|error| malformed(error.to_string()))?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), http })
+    }
+
+    /// The URL, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let url = self.at(path);
+        let answer = self.answer(self.http.get(&url), &url).await?;
+        parse(&url, &answer)
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let url = self.at(path);
+        let answer = self.answer(self.http.post(&url).json(body), &url).await?;
+        parse(&url, &answer)
+    }
+
+    /// A map page from the log door.
+    pub(crate) async fn map_page(&self, page: &PageRef) -> Result<Bytes, Error> {
+        let url = self.at(&format!("/log/map/{}/{}", page.segment, page.hash.to_hex()));
+        self.answer(self.http.get(&url), &url).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Bytes, Error> {
+        let unreachable =
+            |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let mut body = BytesMut::new();
+        let mut stream = response.bytes_stream();
+        while let Some(piece) = stream.next().await {
+            body.extend_from_slice(&piece.map_err(unreachable)?);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(Failure::EndlessData { bytes_max: ANSWER_BYTES_MAX as u64 }.into());
+            }
+        }
+        if status.is_success() {
+            return Ok(body.freeze());
+        }
+        Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message: message(&body) })
+    }
+
+    /// Every place that has the content.
+    pub(crate) async fn sources(&self, digest: &Digest) -> Result<Vec<(String, Option<u64>)>, Error> {
+        let mut found: ContentSourcesResponse = self.get(&format!("/v1/content/{digest}")).await?;
+        let sources = found.content_sources.remove(&Text(*digest)).unwrap_or_default();
+        Ok(sources.into_iter().map(|ContentSource::HttpGet { url, size, .. }| (url, size)).collect())
+    }
+
+    /// Streams content into `sink`, from the first source that answers, and checks its digest.
+    ///
+    /// # Errors
+    /// [`Failure::Content`], [`Failure::EndlessData`], [`Error::Unreachable`], [`Error::Write`]. What the sink
+    /// took is worth nothing unless this is `Ok`.
+    pub async fn download(
+        &self,
+        digest: &Digest,
+        bytes_max: u64,
+        sink: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
+    ) -> Result<u64, Error> {
+        let sources = self.sources(digest).await?;
+        let mut last = None;
+        for (url, _) in sources {
+            match self.http.get(&url).send().await {
+                Ok(response) if response.status().is_success() => {
+                    return stream(response, digest, bytes_max, &url, sink).await;
+                }
+                Ok(response) => {
+                    let status = response.status().as_u16();
+                    last = Some(Error::Refused { url, status, message: "no content".to_owned() });
+                }
+                Err(error) => last = Some(Error::Unreachable { url, reason: cause(&error) }),
+            }
+        }
+        let url = self.at(&format!("/v1/content/{digest}"));
+        Err(last
+            .unwrap_or(Error::Malformed { url, reason: "it names no place that has the content".to_owned() }))
+    }
+}
+
+async fn stream(
+    response: reqwest::Response,
+    digest: &Digest,
+    bytes_max: u64,
+    url: &str,
+    sink: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
+) -> Result<u64, Error> {
+    let mut hasher = Hasher::new();
+    let mut size = 0u64;
+    let mut stream = response.bytes_stream();
+    while let Some(piece) = stream.next().await {
+        let piece =
+            piece.map_err(|error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) })?;
+        size += piece.len() as u64;
+        if size > bytes_max {
+            return Err(Failure::EndlessData { bytes_max }.into());
+        }
+        hasher.update(&piece);
+        sink(&piece).map_err(|error| Error::Write { reason: error.to_string() })?;
+    }
+    let found = hasher.finish();
+    if found == *digest { Ok(size) } else { Err(Failure::Content { expected: *digest, found }.into()) }
+}
+
+/// The innermost cause says most.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// What an error body says, cut.
+fn message(body: &[u8]) -> String {
+    const SHOWN_CHARS_MAX: usize = 300;
+    let text = String::from_utf8_lossy(body);
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    // Without a message the body itself says what was not found.
+    let said = json["message"].as_str().map_or_else(|| text.to_string(), str::to_owned);
+    said.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect()
+}
+
+fn parse<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(answer)
+        .map_err(|error| Error::Malformed { url: url.to_owned(), reason: error.to_string() })
+}

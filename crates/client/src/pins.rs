@@ -1,0 +1,150 @@
+//! What is remembered of each registry: which one it is, and the last checkpoint seen.
+//!
+//! One small JSON file each, replaced atomically. Without a given root the first use is trusted, and said.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wargate_core::checkpoint::Checkpoint;
+use wargate_core::digest::Digest;
+use wargate_core::id::RecordId;
+use wargate_wire::text::Text;
+use wargate_wire::warg::CheckpointContents;
+
+use crate::error::Error;
+
+/// What is remembered of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Pin {
+    /// Its URL.
+    pub registry: String,
+    /// The id of its first record.
+    pub root: Text<RecordId>,
+    /// Whether a person gave the root; else the first use was trusted.
+    pub given: bool,
+    /// The last checkpoint seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<CheckpointContents>,
+}
+
+impl Pin {
+    /// The last checkpoint seen.
+    #[must_use]
+    pub fn seen(&self) -> Option<Checkpoint> {
+        self.seen.as_ref().map(Checkpoint::from)
+    }
+}
+
+/// The folder of pins.
+#[derive(Debug, Clone)]
+pub struct PinStore {
+    folder: PathBuf,
+}
+
+impl PinStore {
+    /// The pins in this folder; it is made when the first one is kept.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn path(&self, registry: &str) -> PathBuf {
+        self.folder.join(format!("{}.json", Digest::of(registry.as_bytes()).to_hex()))
+    }
+
+    /// What is remembered of a registry.
+    ///
+    /// # Errors
+    /// [`Error::Pin`] if the file is there and cannot be read: never taken for a registry that is new.
+    pub fn load(&self, registry: &str) -> Result<Option<Pin>, Error> {
+        let path = self.path(registry);
+        match std::fs::read(&path) {
+            Ok(bytes) => read_pin(&path, &bytes).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::Pin { path, reason: error.to_string() }),
+        }
+    }
+
+    /// All pins, by URL.
+    ///
+    /// # Errors
+    /// [`Error::Pin`].
+    pub fn list(&self) -> Result<Vec<Pin>, Error> {
+        let failed =
+            |error: std::io::Error| Error::Pin { path: self.folder.clone(), reason: error.to_string() };
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut pins = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                pins.push(read_pin(&path, &std::fs::read(&path).map_err(failed)?)?);
+            }
+        }
+        pins.sort_by(|a, b| a.registry.cmp(&b.registry));
+        Ok(pins)
+    }
+
+    /// Keeps a pin, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Pin`].
+    pub fn keep(&self, pin: &Pin) -> Result<(), Error> {
+        let path = self.path(&pin.registry);
+        let write = || -> std::io::Result<()> {
+            std::fs::create_dir_all(&self.folder)?;
+            let temporary = path.with_extension(format!("{}.new", std::process::id()));
+            let mut file = std::fs::File::create(&temporary)?;
+            file.write_all(&serde_json::to_vec_pretty(pin)?)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)
+        };
+        write().map_err(|error| Error::Pin { path: path.clone(), reason: error.to_string() })
+    }
+
+    /// Forgets a registry; whether it was known.
+    ///
+    /// # Errors
+    /// [`Error::Pin`].
+    pub fn remove(&self, registry: &str) -> Result<bool, Error> {
+        let path = self.path(registry);
+        match std::fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::Pin { path, reason: error.to_string() }),
+        }
+    }
+}
+
+fn read_pin(path: &Path, bytes: &[u8]) -> Result<Pin, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::Pin {
+        path: path.to_owned(),
+        reason: format!("it is damaged ({error}); remove it only if you can pin the root anew"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_are_kept_and_a_damaged_one_is_not_a_new_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let pins = PinStore::new(folder.path().join("pins"));
+        assert_eq!(pins.load("http://a").unwrap(), None);
+        let root = RecordId::from_digest(Digest::of(b"root"));
+        let pin = Pin { registry: "http://a".to_owned(), root: Text(root), given: true, seen: None };
+        pins.keep(&pin).unwrap();
+        assert_eq!(pins.load("http://a").unwrap(), Some(pin.clone()));
+        assert_eq!(pins.list().unwrap(), [pin]);
+        std::fs::write(pins.path("http://a"), b"{").unwrap();
+        assert!(matches!(pins.load("http://a"), Err(Error::Pin { .. })));
+        assert!(pins.remove("http://a").unwrap());
+        assert!(!pins.remove("http://a").unwrap());
+    }
+}
