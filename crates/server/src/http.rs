@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wargate_wire::warg::WargError;
 
-use crate::limits::{BODY_IDLE_TIMEOUT, JSON_BODY_BYTES_MAX};
+use crate::limits::{BODY_IDLE_TIMEOUT, JSON_BODY_BYTES_MAX, JSON_BODY_TIMEOUT};
 use crate::metrics::REQUEST_SECONDS;
 use crate::router::Door;
 
@@ -71,6 +71,14 @@ pub(crate) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Bo
     if declared > JSON_BODY_BYTES_MAX as u64 {
         return Err(too_large());
     }
+    let whole = tokio::time::timeout(JSON_BODY_TIMEOUT, read_whole(body, too_large))
+        .await
+        .map_err(|_| message(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))??;
+    serde_json::from_slice(&whole)
+        .map_err(|error| message(StatusCode::BAD_REQUEST, format!("the request is malformed: {error}")))
+}
+
+async fn read_whole(body: Body, too_large: impl Fn() -> WargError) -> Result<BytesMut, WargError> {
     let mut stream = body.into_data_stream();
     let mut whole = match next_piece(&mut stream).await? {
         Some(first) => BytesMut::from(first),
@@ -82,8 +90,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Bo
         }
         whole.extend_from_slice(&piece);
     }
-    serde_json::from_slice(&whole)
-        .map_err(|error| message(StatusCode::BAD_REQUEST, format!("the request is malformed: {error}")))
+    Ok(whole)
 }
 
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {

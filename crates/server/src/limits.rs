@@ -11,6 +11,9 @@ pub const LOGS_PER_FETCH_MAX: usize = 100;
 /// Records of each log in one reply.
 pub const RECORDS_PER_LOG_MAX: u16 = 1000;
 
+/// Records of all logs in one reply; what no longer fits is left for the next request.
+pub const RECORDS_PER_REPLY_MAX: usize = 1000;
+
 /// How long a publish waits for its verdict before it answers `processing`.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
@@ -19,6 +22,12 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may send nothing in the middle of a body.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a whole JSON body may take to arrive.
+pub const JSON_BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often gathered metric samples are folded into their buckets.
+pub const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Connections at once; one more waits to be accepted.
 pub const CONNECTIONS_MAX: usize = 20_000;

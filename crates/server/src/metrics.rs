@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::limits::METRICS_UPKEEP_INTERVAL;
+
 /// Upper bounds of the latency histogram, in seconds.
 const LATENCY_BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
@@ -36,10 +38,26 @@ fn install() -> Option<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(REQUEST_SECONDS.to_owned()), &LATENCY_BUCKETS_SECONDS)
         .ok()?;
     match builder.install_recorder() {
-        Ok(handle) => Some(handle),
+        Ok(handle) => {
+            keep_up(handle.clone());
+            Some(handle)
+        }
         Err(error) => {
             tracing::info!(%error, "another metrics recorder is installed; /metrics is left to it");
             None
         }
+    }
+}
+
+/// Folds samples into their buckets now and then: without it they gather until somebody scrapes.
+fn keep_up(handle: PrometheusHandle) {
+    let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+        loop {
+            std::thread::sleep(METRICS_UPKEEP_INTERVAL);
+            handle.run_upkeep();
+        }
+    });
+    if let Err(error) = thread {
+        tracing::warn!(%error, "couldn't start the upkeep of metrics");
     }
 }

@@ -130,12 +130,13 @@ pub struct FetchLogsRequest {
     /// Most records of each log.
     #[serde(default = "default_limit")]
     pub limit: u16,
-    /// Where to go on in the operator log; absent from its begin.
+    /// Where to go on in the operator log; absent from its begin. A token is the server's own text: another one
+    /// is not malformed but unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operator: Option<Text<RecordId>>,
+    pub operator: Option<String>,
     /// Package logs, and where to go on in each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub packages: BTreeMap<Text<LogId>, Option<Text<RecordId>>>,
+    pub packages: BTreeMap<Text<LogId>, Option<String>>,
 }
 
 /// Its reply.

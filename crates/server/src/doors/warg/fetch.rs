@@ -8,16 +8,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::LogName;
-use wargate_registry::{Error, LogPage, Snapshot};
+use wargate_registry::{LogPage, Snapshot};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
-    CheckpointBody, FetchLogsRequest, FetchLogsResponse, FetchNamesRequest, FetchNamesResponse,
-    PublishedRecord,
+    CheckpointBody, EntityType, FetchLogsRequest, FetchLogsResponse, FetchNamesRequest, FetchNamesResponse,
+    PublishedRecord, WargError,
 };
 
 use super::error::Failed;
 use crate::http;
-use crate::limits::{LOGS_PER_FETCH_MAX, RECORDS_PER_LOG_MAX};
+use crate::limits::{LOGS_PER_FETCH_MAX, RECORDS_PER_LOG_MAX, RECORDS_PER_REPLY_MAX};
 use crate::router::Door;
 
 /// The latest committed checkpoint.
@@ -49,12 +49,20 @@ pub(crate) async fn logs(
     snapshot.checkpoint_at(request.log_length).await?;
     let mut response = FetchLogsResponse::default();
     let operator = LogId::operator();
-    let page = page(&snapshot, &operator, request.operator.as_ref(), &request).await?;
+    let mut left = RECORDS_PER_REPLY_MAX;
+    let page = page(&snapshot, &operator, request.operator.as_ref(), &request, left).await?;
     response.more |= page.more;
+    left = left.saturating_sub(page.records.len());
     response.operator = published(page);
     for (log, after) in &request.packages {
-        let page = page_with_hint(&door, &snapshot, &log.0, after.as_ref(), &request).await?;
+        if left == 0 {
+            // The next request continues every log that is here, so it gets to those that are left out.
+            response.more = true;
+            break;
+        }
+        let page = page_with_hint(&door, &snapshot, &log.0, after.as_ref(), &request, left).await?;
         response.more |= page.more;
+        left = left.saturating_sub(page.records.len());
         response.packages.insert(*log, published(page));
     }
     Ok(http::json(StatusCode::OK, &response))
@@ -63,11 +71,18 @@ pub(crate) async fn logs(
 async fn page(
     snapshot: &Snapshot,
     log: &LogId,
-    after: Option<&Text<RecordId>>,
+    after: Option<&String>,
     request: &FetchLogsRequest,
-) -> Result<LogPage, Error> {
-    let after = after.map(|token| &token.0);
-    snapshot.log_page(log, after, request.log_length, usize::from(request.limit)).await
+    left: usize,
+) -> Result<LogPage, Failed> {
+    let unknown = |token: &String| WargError::Entity {
+        status: StatusCode::NOT_FOUND.as_u16(),
+        kind: EntityType::FetchToken,
+        id: token.as_str().into(),
+    };
+    let after = after.map(|token| token.parse::<RecordId>().map_err(|_| unknown(token))).transpose()?;
+    let limit = usize::from(request.limit).min(left);
+    Ok(snapshot.log_page(log, after.as_ref(), request.log_length, limit).await?)
 }
 
 /// A log id tells no name. So a missing log is tried as a hint only where one namespace is imported, or where the
@@ -76,14 +91,14 @@ async fn page_with_hint(
     door: &Door,
     snapshot: &Snapshot,
     log: &LogId,
-    after: Option<&Text<RecordId>>,
+    after: Option<&String>,
     request: &FetchLogsRequest,
+    left: usize,
 ) -> Result<LogPage, Failed> {
-    page(snapshot, log, after, request).await.map_err(|error| {
-        let missing = matches!(error, Error::UnknownLog { .. });
-        let hint = door.registry.imports().next().filter(|_| missing);
+    page(snapshot, log, after, request, left).await.map_err(|failed| {
+        let hint = door.registry.imports().next().filter(|_| failed.is_unknown_log());
         let hint = hint.map(|(namespace, registry)| format!("{namespace}={registry}"));
-        Failed::from(error).with_hint(hint)
+        failed.with_hint(hint)
     })
 }
 
