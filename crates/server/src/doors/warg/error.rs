@@ -23,10 +23,6 @@ impl Failed {
         self
     }
 
-    pub(crate) fn is_unknown_log(&self) -> bool {
-        matches!(self.error, WargError::Entity { kind: EntityType::Log, .. })
-    }
-
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
         message(StatusCode::BAD_REQUEST, text).into()
     }

@@ -50,17 +50,19 @@ pub(crate) async fn logs(
     let mut response = FetchLogsResponse::default();
     let operator = LogId::operator();
     let mut left = RECORDS_PER_REPLY_MAX;
-    let page = page(&snapshot, &operator, request.operator.as_ref(), &request, left).await?;
+    let page = log_page(&snapshot, &operator, request.operator.as_ref(), &request, left).await?;
     response.more |= page.more;
     left = left.saturating_sub(page.records.len());
     response.operator = published(page);
+    // No `warg-registry-hint` on a missing log: a log id tells no namespace, and a client that is given another
+    // namespace's hint asks again for ever. The publish path, which knows the name, gives it.
     for (log, after) in &request.packages {
         if left == 0 {
             // The next request continues every log that is here, so it gets to those that are left out.
             response.more = true;
             break;
         }
-        let page = page_with_hint(&door, &snapshot, &log.0, after.as_ref(), &request, left).await?;
+        let page = log_page(&snapshot, &log.0, after.as_ref(), &request, left).await?;
         response.more |= page.more;
         left = left.saturating_sub(page.records.len());
         response.packages.insert(*log, published(page));
@@ -68,7 +70,7 @@ pub(crate) async fn logs(
     Ok(http::json(StatusCode::OK, &response))
 }
 
-async fn page(
+async fn log_page(
     snapshot: &Snapshot,
     log: &LogId,
     after: Option<&String>,
@@ -83,23 +85,6 @@ async fn page(
     let after = after.map(|token| token.parse::<RecordId>().map_err(|_| unknown(token))).transpose()?;
     let limit = usize::from(request.limit).min(left);
     Ok(snapshot.log_page(log, after.as_ref(), request.log_length, limit).await?)
-}
-
-/// A log id tells no name. So a missing log is tried as a hint only where one namespace is imported, or where the
-/// client named one in the header that the publishing path answers; else the publish itself names it.
-async fn page_with_hint(
-    door: &Door,
-    snapshot: &Snapshot,
-    log: &LogId,
-    after: Option<&String>,
-    request: &FetchLogsRequest,
-    left: usize,
-) -> Result<LogPage, Failed> {
-    page(snapshot, log, after, request, left).await.map_err(|failed| {
-        let hint = door.registry.imports().next().filter(|_| failed.is_unknown_log());
-        let hint = hint.map(|(namespace, registry)| format!("{namespace}={registry}"));
-        failed.with_hint(hint)
-    })
 }
 
 fn published(page: LogPage) -> Vec<PublishedRecord> {
