@@ -1,5 +1,6 @@
 //! The Warg and log doors over a real registry: the whole path of a release, and what bad requests are told.
 
+#[allow(unreachable_pub, reason = "it is written for the registry's own tests")]
 #[path = "../../registry/tests/support/mod.rs"]
 mod support;
 
