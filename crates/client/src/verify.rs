@@ -178,9 +178,9 @@ async fn fetch_logs(
     loop {
         let request = FetchLogsRequest {
             log_length: size,
-            limit: RECORDS_PER_FETCH,
-            operator: operator_token,
-            packages: BTreeMap::from([(id, package_token)]),
+            limit: Some(RECORDS_PER_FETCH),
+            operator: operator_token.clone(),
+            packages: BTreeMap::from([(id, package_token.clone())]),
         };
         let page: Result<FetchLogsResponse, Error> = registry.post("/v1/fetch/logs", &request).await;
         let mut page = page.map_err(|error| missing_package(error, &id.0, name))?;
@@ -215,9 +215,9 @@ fn missing_package(error: Error, log: &LogId, name: &PackageName) -> Error {
     }
 }
 
-fn take(records: &mut Vec<GivenRecord>, token: &mut Option<Text<RecordId>>, page: Vec<PublishedRecord>) {
+fn take(records: &mut Vec<GivenRecord>, token: &mut Option<String>, page: Vec<PublishedRecord>) {
     for record in page {
-        *token = Some(record.fetch_token);
+        *token = Some(record.fetch_token.to_string());
         records.push(GivenRecord { index: record.registry_index, envelope: record.envelope.into() });
     }
 }

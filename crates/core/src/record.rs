@@ -119,7 +119,7 @@ impl OperatorPermission {
 }
 
 macro_rules! permission {
-    ($name:ident, $noun:literal) => {
+    ($name:ident) => {
         impl $name {
             fn parse_all(numbers: &[i32]) -> Result<Vec<Self>, RecordError> {
                 let known = |number: &i32| Self::ALL.into_iter().find(|known| *known as i32 == *number);
@@ -135,13 +135,16 @@ macro_rules! permission {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{self:?}")
+                // The names that v1 clients use.
+                let name = format!("{self:?}");
+                let (first, rest) = name.split_at(1);
+                write!(f, "{}{rest}", first.to_ascii_lowercase())
             }
         }
     };
 }
-permission!(PackagePermission, "package");
-permission!(OperatorPermission, "operator");
+permission!(PackagePermission);
+permission!(OperatorPermission);
 
 /// A record of a package log, as v1 clients read it.
 #[derive(Debug, Clone, PartialEq, Eq)]

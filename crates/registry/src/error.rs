@@ -17,6 +17,12 @@ pub enum Error {
         /// Which rule, in words for the one who sent it.
         reason: String,
     },
+    /// The record is not signed by the key that it names.
+    #[error("{reason}")]
+    Unauthorized {
+        /// What does not verify.
+        reason: String,
+    },
     /// No record of this log is committed or pending.
     #[error("log `{log}` is not known here")]
     UnknownLog {

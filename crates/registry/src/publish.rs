@@ -224,7 +224,7 @@ impl Known {
             .envelope
             .verify(Layer::Package, key)
             .map(|()| SignatureCheck::Done)
-            .map_err(|_| Error::Invalid { reason: "the record's signature does not verify".to_owned() })
+            .map_err(|_| Error::Unauthorized { reason: "the record's signature does not verify".to_owned() })
     }
 }
 

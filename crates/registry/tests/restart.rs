@@ -1,11 +1,17 @@
 //! What survives: a clean stop, a stop in the middle, and what refuses to start.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a test ends where something fails, and waits for real"
+)]
 
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStoreExt as _;
 use support::{Author, TestClock, config, engines, genesis, key, open};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::{Config, Error, Registry};
@@ -135,9 +141,7 @@ async fn an_older_ledger_than_what_was_issued_refuses_to_sign() {
     registry.close().await;
     drop(registry);
     let backup = tempfile::tempdir().unwrap();
-    for file in ["ledger.sqlite"] {
-        std::fs::copy(dir.path().join(file), backup.path().join(file)).unwrap();
-    }
+    std::fs::copy(dir.path().join("ledger.sqlite"), backup.path().join("ledger.sqlite")).unwrap();
     let registry = open(dir.path(), &clock).await;
     alice.publish(&registry, vec![]).await;
     registry.close().await;

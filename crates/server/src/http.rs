@@ -100,7 +100,9 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// Whether the client has this version already.
 pub(crate) fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).any(|value| value == etag || value == "*")
+    // A proxy that compresses weakens the tag; for bytes that never change that is the same.
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Headers of bytes that somebody else made: never to be taken for a page of this site.

@@ -5,8 +5,14 @@ use std::time::Duration;
 /// Largest JSON body, in bytes.
 pub const JSON_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Logs in one fetch.
+/// Logs that one request may ask for; a client with many packages asks for all of them.
+pub const LOGS_PER_REQUEST_MAX: usize = 10_000;
+
+/// Logs with records in one reply.
 pub const LOGS_PER_FETCH_MAX: usize = 100;
+
+/// Records of each log in one reply, unless the request says.
+pub const RECORDS_PER_LOG_DEFAULT: u16 = 100;
 
 /// Records of each log in one reply.
 pub const RECORDS_PER_LOG_MAX: u16 = 1000;

@@ -1,4 +1,10 @@
 //! The Warg and log doors over a real registry: the whole path of a release, and what bad requests are told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a test ends where something fails, and waits for real"
+)]
 
 #[allow(unreachable_pub, reason = "it is written for the registry's own tests")]
 #[path = "../../registry/tests/support/mod.rs"]

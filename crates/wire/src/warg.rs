@@ -117,19 +117,15 @@ pub struct CheckpointBody {
     pub signature: Text<Signature>,
 }
 
-fn default_limit() -> u16 {
-    100
-}
-
 /// `POST /v1/fetch/logs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FetchLogsRequest {
     /// The tree size as of which to fetch.
     pub log_length: u64,
-    /// Most records of each log.
-    #[serde(default = "default_limit")]
-    pub limit: u16,
+    /// Most records of each log; 100 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u16>,
     /// Where to go on in the operator log; absent from its begin. A token is the server's own text: another one
     /// is not malformed but unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -28,7 +28,7 @@ impl Info {
         let package = self.remote.verify(&registry, &self.package.name).await?;
         let may = |permissions: wargate_core::v1::package::PermissionSet| -> Vec<String> {
             let held = PackagePermission::ALL.into_iter().filter(|permission| permissions.holds(*permission));
-            held.map(|permission| permission.to_string().to_lowercase()).collect()
+            held.map(|permission| permission.to_string()).collect()
         };
         if self.remote.json {
             let releases: Vec<_> = package

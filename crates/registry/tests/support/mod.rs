@@ -79,7 +79,7 @@ pub fn config() -> Config {
 /// The engines of a folder.
 pub fn engines(dir: &Path) -> (Arc<dyn Db>, Arc<dyn object_store::ObjectStore>) {
     std::fs::create_dir_all(dir.join("objects")).unwrap();
-    let db = SqliteLedger::open(&dir.join("ledger.sqlite"), 2).unwrap();
+    let db = SqliteLedger::open(dir.join("ledger.sqlite"), 2).unwrap();
     (Arc::new(db), open_files(&dir.join("objects")).unwrap())
 }
 
@@ -172,7 +172,8 @@ pub fn published(status: Result<RecordStatus, Error>) -> u64 {
 
 pub fn rejected(status: Result<RecordStatus, Error>) -> String {
     match status {
-        Ok(RecordStatus::Rejected { reason, .. }) | Err(Error::Invalid { reason }) => reason,
+        Ok(RecordStatus::Rejected { reason, .. })
+        | Err(Error::Invalid { reason } | Error::Unauthorized { reason }) => reason,
         other => panic!("expected a refusal, got {other:?}"),
     }
 }

@@ -48,6 +48,7 @@ impl From<Error> for Failed {
         let mut retry_after_seconds = None;
         let error = match error {
             Error::Invalid { .. } => message(StatusCode::UNPROCESSABLE_ENTITY, text),
+            Error::Unauthorized { .. } => message(StatusCode::UNAUTHORIZED, text),
             Error::UnknownLog { log } => entity(StatusCode::NOT_FOUND, EntityType::Log, &log),
             Error::UnknownRecord { record } => entity(StatusCode::NOT_FOUND, EntityType::Record, &record),
             Error::UnknownFetchToken { record } => {

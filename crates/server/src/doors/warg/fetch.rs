@@ -17,7 +17,10 @@ use wargate_wire::warg::{
 
 use super::error::Failed;
 use crate::http;
-use crate::limits::{LOGS_PER_FETCH_MAX, RECORDS_PER_LOG_MAX, RECORDS_PER_REPLY_MAX};
+use crate::limits::{
+    LOGS_PER_FETCH_MAX, LOGS_PER_REQUEST_MAX, RECORDS_PER_LOG_DEFAULT, RECORDS_PER_LOG_MAX,
+    RECORDS_PER_REPLY_MAX,
+};
 use crate::router::Door;
 
 /// The latest committed checkpoint.
@@ -39,30 +42,37 @@ pub(crate) async fn logs(
     body: Body,
 ) -> Result<Response, Failed> {
     let request: FetchLogsRequest = http::read_json(&headers, body).await?;
-    if request.limit == 0 || request.limit > RECORDS_PER_LOG_MAX {
+    let limit = request.limit.unwrap_or(RECORDS_PER_LOG_DEFAULT);
+    if limit == 0 || limit > RECORDS_PER_LOG_MAX {
         return Err(Failed::bad_request(format!("`limit` is from 1 to {RECORDS_PER_LOG_MAX}")));
     }
-    if request.packages.len() > LOGS_PER_FETCH_MAX {
-        return Err(Failed::bad_request(format!("at most {LOGS_PER_FETCH_MAX} logs are fetched at once")));
+    if request.packages.len() > LOGS_PER_REQUEST_MAX {
+        return Err(Failed::bad_request(format!(
+            "at most {LOGS_PER_REQUEST_MAX} logs are asked for at once"
+        )));
     }
+    let limit = usize::from(limit);
     let snapshot = door.registry.snapshot();
     snapshot.checkpoint_at(request.log_length).await?;
     let mut response = FetchLogsResponse::default();
     let operator = LogId::operator();
     let mut left = RECORDS_PER_REPLY_MAX;
-    let page = log_page(&snapshot, &operator, request.operator.as_ref(), &request, left).await?;
+    let size = request.log_length;
+    let page = log_page(&snapshot, &operator, request.operator.as_ref(), size, limit.min(left)).await?;
     response.more |= page.more;
     left = left.saturating_sub(page.records.len());
     response.operator = published(page);
     // No `warg-registry-hint` on a missing log: a log id tells no namespace, and a client that is given another
     // namespace's hint asks again for ever. The publish path, which knows the name, gives it.
+    let mut logs_with_records = 0;
     for (log, after) in &request.packages {
-        if left == 0 {
+        if left == 0 || logs_with_records == LOGS_PER_FETCH_MAX {
             // The next request continues every log that is here, so it gets to those that are left out.
             response.more = true;
             break;
         }
-        let page = log_page(&snapshot, &log.0, after.as_ref(), &request, left).await?;
+        let page = log_page(&snapshot, &log.0, after.as_ref(), size, limit.min(left)).await?;
+        logs_with_records += usize::from(!page.records.is_empty());
         response.more |= page.more;
         left = left.saturating_sub(page.records.len());
         response.packages.insert(*log, published(page));
@@ -74,8 +84,8 @@ async fn log_page(
     snapshot: &Snapshot,
     log: &LogId,
     after: Option<&String>,
-    request: &FetchLogsRequest,
-    left: usize,
+    size: u64,
+    limit: usize,
 ) -> Result<LogPage, Failed> {
     let unknown = |token: &String| WargError::Entity {
         status: StatusCode::NOT_FOUND.as_u16(),
@@ -83,8 +93,7 @@ async fn log_page(
         id: token.as_str().into(),
     };
     let after = after.map(|token| token.parse::<RecordId>().map_err(|_| unknown(token))).transpose()?;
-    let limit = usize::from(request.limit).min(left);
-    Ok(snapshot.log_page(log, after.as_ref(), request.log_length, limit).await?)
+    Ok(snapshot.log_page(log, after.as_ref(), size, limit).await?)
 }
 
 fn published(page: LogPage) -> Vec<PublishedRecord> {
@@ -105,12 +114,10 @@ pub(crate) async fn names(
     body: Body,
 ) -> Result<Response, Failed> {
     let request: FetchNamesRequest = http::read_json(&headers, body).await?;
-    if request.packages.len() > LOGS_PER_FETCH_MAX {
-        return Err(Failed::bad_request(format!("at most {LOGS_PER_FETCH_MAX} names are fetched at once")));
-    }
     let snapshot = door.registry.snapshot();
     let mut packages = BTreeMap::new();
-    for log in request.packages {
+    // As the reference does: what is left out the client asks for again.
+    for log in request.packages.into_iter().take(LOGS_PER_FETCH_MAX) {
         let name = match snapshot.name(&log.0).await? {
             Some(LogName::Package(name)) => Some(Text(name)),
             _ => None,
