@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::digest::Digest;
-use crate::key::{KeyError, KeyId, PublicKey, SecretKey, Signature};
+use crate::key::{Algorithm, KeyError, KeyId, PublicKey, SecretKey, Signature};
 use crate::note::{Note, NoteError, Verifier};
 use crate::prefix::PrefixEncoder;
 
@@ -99,6 +99,9 @@ impl Checkpoint {
                 .and_then(|time| time.parse().ok())
                 .ok_or(malformed("its time is no number"))?,
         };
+        if origin.is_empty() {
+            return Err(malformed("its origin is empty"));
+        }
         if checkpoint.size == 0 {
             return Err(malformed("there is none of size 0"));
         }
@@ -168,6 +171,9 @@ pub fn peek_note(note: &str) -> Result<(&str, Checkpoint), CheckpointError> {
 
 /// Opens a checkpoint's note: it must be `origin`'s and signed by one of these commit keys. Which one it was.
 ///
+/// Only a P-256 line counts (`spec/transparency.md`, "Ours"): trust in it follows from the operator log, while
+/// the Ed25519 line is there for public witnesses and alone proves nothing.
+///
 /// # Errors
 /// [`CheckpointError`].
 pub fn open_note(
@@ -180,8 +186,11 @@ pub fn open_note(
     if found != origin {
         return Err(CheckpointError::Origin { expected: origin.to_owned(), found: found.to_owned() });
     }
-    let known =
-        commit_keys.iter().map(|key| Verifier::new(origin, key.clone())).collect::<Result<Vec<_>, _>>()?;
+    let known = commit_keys
+        .iter()
+        .filter(|key| key.algorithm() == Algorithm::EcdsaP256)
+        .map(|key| Verifier::new(origin, key.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
     let by = note.verify(&known)?;
     let by = by.first().ok_or(NoteError::Unsigned { known: known.len() })?;
     Ok((checkpoint, by.key().id()))

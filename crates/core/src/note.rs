@@ -155,24 +155,31 @@ impl<'a> Note<'a> {
         Ok(Self { text, lines })
     }
 
-    /// Checks the signatures of those who are known; the ones that hold. Unknown lines are passed over, a known
-    /// one that fails rejects the note.
+    /// Checks the signatures of those who are known; the ones that hold, each once, so that they can be counted.
+    /// Unknown lines are passed over, a known one that fails rejects the note.
     ///
     /// # Errors
     /// [`NoteError::Signature`], [`NoteError::Unsigned`].
     pub fn verify<'v>(&self, known: &'v [Verifier]) -> Result<Vec<&'v Verifier>, NoteError> {
-        let mut verified = Vec::new();
+        let mut verified: Vec<&Verifier> = Vec::new();
         for line in &self.lines {
-            let Some(verifier) = known.iter().find(|k| k.name == line.name && k.id == line.id) else {
+            // Four bytes of id can be made to collide, so any of the keys that the line may mean will do.
+            let mut meant = known.iter().filter(|k| k.name == line.name && k.id == line.id).peekable();
+            if meant.peek().is_none() {
                 continue;
-            };
-            let failed = || NoteError::Signature { name: line.name.to_owned() };
-            let signature =
-                Signature::from_bytes(verifier.key.algorithm(), &line.signature).map_err(|_| failed())?;
-            verifier.key.verify(self.text.as_bytes(), &signature).map_err(|_| failed())?;
-            verified.push(verifier);
+            }
+            let by = meant.find(|verifier| self.is_signed_by(verifier, line));
+            let by = by.ok_or_else(|| NoteError::Signature { name: line.name.to_owned() })?;
+            if !verified.iter().any(|seen| seen.name == by.name && seen.key == by.key) {
+                verified.push(by);
+            }
         }
         if verified.is_empty() { Err(NoteError::Unsigned { known: known.len() }) } else { Ok(verified) }
+    }
+
+    fn is_signed_by(&self, verifier: &Verifier, line: &Line<'_>) -> bool {
+        Signature::from_bytes(verifier.key.algorithm(), &line.signature)
+            .is_ok_and(|signature| verifier.key.verify(self.text.as_bytes(), &signature).is_ok())
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 
-use super::tree::{NodeId, balanced_roots, combine, node_hash, root_from};
+use super::tree::{NodeId, balanced_roots, combine, empty_root, node_hash, root_from};
 use crate::digest::Digest;
 use crate::proto;
 
@@ -27,6 +27,14 @@ pub enum ProofError {
         found: u64,
         /// The tree's size.
         size: u64,
+    },
+    /// The proof is of a tree of another size than the checkpoint's.
+    #[error("the proof is of the tree of size {found}, expected {expected}")]
+    Size {
+        /// The size that the checkpoint names.
+        expected: u64,
+        /// The size that the proof is of.
+        found: u64,
     },
     /// Warg's proof encoding has 32-bit numbers.
     #[error("the log is too large for Warg's proof encoding: use the tiles")]
@@ -221,7 +229,17 @@ impl LogProofBundle {
         self.hashes.get(&node).copied()
     }
 
-    /// Checks that the leaf at `index` with this hash is in the tree with this root.
+    /// This bundle, if it is of the tree of `size`. A verifier asks this before anything else: the size is not
+    /// part of a root, so a bundle of another size could prove a leaf at an index where it doesn't stand.
+    ///
+    /// # Errors
+    /// [`ProofError::Size`].
+    pub fn of_size(&self, size: u64) -> Result<&Self, ProofError> {
+        if self.size == size { Ok(self) } else { Err(ProofError::Size { expected: size, found: self.size }) }
+    }
+
+    /// Checks that the leaf at `index` with this hash is in the tree with this root. The caller has checked
+    /// the bundle's size, see [`LogProofBundle::of_size`].
     ///
     /// # Errors
     /// [`ProofError`], telling how the proof fails.
@@ -233,7 +251,8 @@ impl LogProofBundle {
         same_root(root, found)
     }
 
-    /// Checks that the tree with this root begins with the tree of size `from` and root `from_root`.
+    /// Checks that the tree with this root begins with the tree of size `from` and root `from_root`. The caller
+    /// has checked the bundle's size, see [`LogProofBundle::of_size`].
     ///
     /// # Errors
     /// [`ProofError`], telling how the proof fails.
@@ -317,4 +336,107 @@ pub fn verify_inclusion_path(
         return Err(ProofError::Decode { reason: "the path is too short".to_owned() });
     }
     same_root(root, hash)
+}
+
+/// The hash of the subtree over the leaves `start .. end`, where `start` is a multiple of a power of two that is
+/// not smaller than the range.
+fn range_hash(start: u64, end: u64, hash: &impl Fn(NodeId) -> Option<Digest>) -> Result<Digest, ProofError> {
+    let roots = balanced_roots(end - start).into_iter().map(|root| {
+        let node = NodeId { height: root.height, index: root.index + (start >> root.height) };
+        hash(node).ok_or(ProofError::Missing { node })
+    });
+    Ok(combine(&roots.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The RFC 6962 consistency proof (section 2.1.2) from one tree size to a later one, as witnesses take it; empty
+/// from 0 or from the same size.
+///
+/// # Errors
+/// [`ProofError::OutOfRange`], or [`ProofError::Missing`] if `hash` does not know a node.
+pub fn consistency_path(
+    from: u64,
+    to: u64,
+    hash: impl Fn(NodeId) -> Option<Digest>,
+) -> Result<Vec<Digest>, ProofError> {
+    if from > to {
+        return Err(ProofError::OutOfRange { what: "tree size", found: from, size: to });
+    }
+    if from == 0 || from == to {
+        return Ok(Vec::new());
+    }
+    // SUBPROOF's recursion down to where the old tree ends with a subtree; its output is in the reverse order.
+    let (mut start, mut end, mut path) = (0, to, Vec::new());
+    while end != from {
+        let split = start + (1 << (end - start - 1).ilog2());
+        if from <= split {
+            path.push(range_hash(split, end, &hash)?);
+            end = split;
+        } else {
+            path.push(range_hash(start, split, &hash)?);
+            start = split;
+        }
+    }
+    // A subtree that is the whole old tree is what the verifier knows.
+    if start > 0 {
+        path.push(range_hash(start, end, &hash)?);
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Checks an RFC 6962 consistency proof; the steps are those of RFC 9162, section 2.1.4.2.
+///
+/// # Errors
+/// [`ProofError`], telling how the proof fails.
+pub fn verify_consistency_path(
+    from: u64,
+    to: u64,
+    from_root: &Digest,
+    to_root: &Digest,
+    path: &[Digest],
+) -> Result<(), ProofError> {
+    let refuse = |reason: &str| Err(ProofError::Decode { reason: reason.to_owned() });
+    if from > to {
+        return Err(ProofError::OutOfRange { what: "tree size", found: from, size: to });
+    }
+    if from == 0 || from == to {
+        if !path.is_empty() {
+            return refuse("the path is too long");
+        }
+        // A tree is consistent with the empty one whatever its root; with itself by the same root.
+        return if from == 0 { same_root(from_root, empty_root()) } else { same_root(to_root, *from_root) };
+    }
+    // Step 2: a perfect old tree is itself the first node.
+    let (first, path) = match path.split_first() {
+        None => return refuse("the path is too short"),
+        Some(_) if from.is_power_of_two() => (*from_root, path),
+        Some((first, rest)) => (*first, rest),
+    };
+    // Steps 3 to 5. All shifted-out bits of `at` are ones, so `last` loses the same subtree.
+    let shift = (from - 1).trailing_ones();
+    let (mut at, mut last) =
+        ((from - 1).checked_shr(shift).unwrap_or(0), (to - 1).checked_shr(shift).unwrap_or(0));
+    let (mut old, mut new) = (first, first);
+    for node in path {
+        if last == 0 {
+            return refuse("the path is too long");
+        }
+        if at & 1 == 1 || at == last {
+            old = node_hash(node, &old);
+            new = node_hash(node, &new);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            new = node_hash(&new, node);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return refuse("the path is too short");
+    }
+    same_root(from_root, old)?;
+    same_root(to_root, new)
 }

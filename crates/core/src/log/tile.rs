@@ -263,7 +263,8 @@ impl Edge {
 
     /// The index of the tile that a level is filling.
     fn index_of(&self, level: u8) -> u64 {
-        self.size >> (u32::from(TILE_HEIGHT) * (u32::from(level) + 1))
+        // Level 7 is one tile for any size: all 64 bits are shifted out.
+        self.size.checked_shr(u32::from(TILE_HEIGHT) * (u32::from(level) + 1)).unwrap_or(0)
     }
 
     /// Appends leaves; every tile that changed, with its whole content, by level and index.

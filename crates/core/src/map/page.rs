@@ -163,8 +163,8 @@ impl Page {
         self.levels(page_depth).pop().and_then(|mut top| top.pop()).unwrap_or_else(empty_root)
     }
 
-    /// Checks a page that came from somebody else: its hash, the hashes of its lone keys, and that they belong
-    /// here. `path` is any key below the page.
+    /// Checks a page that came from somebody else: its hash, the hashes of its lone keys, that they belong
+    /// here, and that the page is needed at all. `path` is any key below the page.
     ///
     /// # Errors
     /// [`MapError::Wrong`].
@@ -172,6 +172,12 @@ impl Page {
         let wrong = |reason| Err(MapError::Wrong { reason });
         if page_depth >= PAGE_DEPTH_MAX {
             return Err(MapError::TooDeep);
+        }
+        // Hashes cannot tell a lone key in a page of its own from one that is held above: one shape is right.
+        let held = self.slots.iter().filter(|slot| **slot != Slot::Empty).count();
+        let goes_on = self.slots.iter().any(|slot| matches!(slot, Slot::Page(_)));
+        if page_depth > 0 && held < 2 && !goes_on {
+            return wrong("it holds fewer than two keys, so its parent would hold them");
         }
         for (index, slot) in self.slots.iter().enumerate() {
             let Slot::Leaf { key, record, hash } = slot else { continue };

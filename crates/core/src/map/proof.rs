@@ -71,10 +71,12 @@ pub fn prove(root: Option<PageRef>, pages: &Pages, key: &Digest) -> Result<MapPr
         peers.resize(parted, None);
         peers.push(Some(lone_leaf_hash(held, record, MAP_HEIGHT - 1 - parted)));
     }
-    // The reference spells out empty subtrees between others, and leaves out only those at the bottom.
-    while peers
-        .last()
-        .is_some_and(|peer| peer.is_none_or(|hash| hash == *empty_hash(MAP_HEIGHT - peers.len())))
+    // The reference spells out empty subtrees between others, and leaves out only those at the bottom; the
+    // root's children it always spells out.
+    while peers.len() > 1
+        && peers
+            .last()
+            .is_some_and(|peer| peer.is_none_or(|hash| hash == *empty_hash(MAP_HEIGHT - peers.len())))
     {
         peers.pop();
     }
@@ -93,8 +95,11 @@ impl MapProof {
         if found == *root { Ok(()) } else { Err(MapProofError::Root { expected: *root, found }) }
     }
 
-    /// The root that this proof leads to.
-    pub(crate) fn root(&self, key: &Digest, record: Option<&RecordId>) -> Result<Digest, MapProofError> {
+    /// The root that this proof leads to, if the map holds `record` under `key`, or with `None`, nothing.
+    ///
+    /// # Errors
+    /// [`MapProofError::Decode`] if it has more peers than the tree is high.
+    pub fn root(&self, key: &Digest, record: Option<&RecordId>) -> Result<Digest, MapProofError> {
         let height = MAP_HEIGHT
             .checked_sub(self.peers.len())
             .ok_or_else(|| MapProofError::Decode { reason: "it has more than 256 peers".to_owned() })?;
