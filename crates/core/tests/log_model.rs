@@ -215,6 +215,7 @@ fn the_tiles_of_70000_leaves() {
     let all = leaves(70_000);
     let mut edge = Edge::empty();
     let tiles = edge.append(&all);
+    assert!(tiles.is_sorted_by_key(|(id, _)| *id));
     let widths = |level| tiles.iter().filter(move |(id, _)| id.level == level).map(|(_, tile)| tile.len());
     assert_eq!(widths(0).filter(|width| *width == 256).count(), 273);
     assert_eq!(widths(0).next_back(), Some(112));

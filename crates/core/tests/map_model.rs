@@ -421,6 +421,15 @@ fn segments_have_one_encoding_and_pages_are_found_in_them() {
         }
     }
     assert!(segment::decode(&[&bytes[..], &[0]].concat(), 2).is_err());
+    // A gap before the pages, which the index owns up to.
+    let mut gap = bytes.clone();
+    gap.insert(head, 0);
+    for line in 0..pages.len() {
+        let offset = 4 + 40 * line + 32..4 + 40 * line + 36;
+        let moved = u32::from_be_bytes(gap[offset.clone()].try_into().unwrap()) + 1;
+        gap[offset].copy_from_slice(&moved.to_be_bytes());
+    }
+    assert!(segment::decode(&gap, 2).is_err());
     // A count that promises more than there is costs nothing.
     for head in [[0xff; 4], 16_385u32.to_be_bytes(), 16_384u32.to_be_bytes()] {
         assert!(SegmentIndex::decode(&head).is_err());
