@@ -1,6 +1,5 @@
 //! Log, map, proofs and checkpoints: every value that the reference computed.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test ends where something fails")]
-
 #![expect(clippy::unwrap_used, reason = "a vector that cannot be read has failed")]
 
 mod vectors;
