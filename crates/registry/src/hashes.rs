@@ -3,6 +3,7 @@
 //!
 //! A hash in a tile never changes once it is there, so any later version of a tile will do for any tree size.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use object_store::ObjectStore;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use wargate_core::digest::Digest;
-use wargate_core::log::tile::{TILE_WIDTH, TileId, TilePath, node_in_tile};
-use wargate_core::log::tree::NodeId;
+use wargate_core::log::tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TilePath, node_in_tile};
+use wargate_core::log::tree::{NodeId, node_hash};
 use wargate_core::map::page::{Page, PageRef, Pages, missing};
 use wargate_core::map::segment::SegmentIndex;
 
@@ -32,9 +33,9 @@ const PAGE_BYTES: u64 = 16 * 112;
 #[derive(Clone)]
 pub(crate) struct ByBytes;
 
-impl Weighter<TileId, Arc<[Digest]>> for ByBytes {
-    fn weight(&self, _: &TileId, tile: &Arc<[Digest]>) -> u64 {
-        ENTRY_OVERHEAD_BYTES + 32 * tile.len() as u64
+impl Weighter<TileId, Arc<FullTile>> for ByBytes {
+    fn weight(&self, _: &TileId, _: &Arc<FullTile>) -> u64 {
+        ENTRY_OVERHEAD_BYTES + FULL_TILE_BYTES
     }
 }
 
@@ -44,16 +45,49 @@ impl Weighter<PageRef, Arc<Page>> for ByBytes {
     }
 }
 
+/// Bytes of a full tile with the hashes above it.
+const FULL_TILE_BYTES: u64 = 2 * 32 * TILE_WIDTH as u64;
+
+/// A tile at hand.
+enum Tile {
+    Full(Arc<FullTile>),
+    Partial(Arc<[Digest]>),
+}
+
+/// A full tile with every hash above its own, so that a proof looks them up instead of computing them again.
+struct FullTile {
+    /// By height above the tile's own hashes.
+    rows: Vec<Vec<Digest>>,
+}
+
+impl FullTile {
+    fn new(hashes: Vec<Digest>) -> Self {
+        let mut rows = vec![hashes];
+        while let Some(row) = rows.last().filter(|row| row.len() > 1) {
+            let above =
+                row.chunks(2).filter_map(|pair| Some(node_hash(pair.first()?, pair.get(1)?))).collect();
+            rows.push(above);
+        }
+        Self { rows }
+    }
+
+    fn node(&self, node: NodeId) -> Option<Digest> {
+        let (_, range) = node.tile();
+        let above = usize::from(node.height % TILE_HEIGHT);
+        self.rows.get(above)?.get(range.start >> above).copied()
+    }
+}
+
 /// Immutable hashes kept in memory, bounded in bytes.
 pub(crate) struct Hashes {
     objects: Arc<dyn ObjectStore>,
-    tiles: Cache<TileId, Arc<[Digest]>, ByBytes>,
+    tiles: Cache<TileId, Arc<FullTile>, ByBytes>,
     pages: Cache<PageRef, Arc<Page>, ByBytes>,
 }
 
 impl Hashes {
     pub(crate) fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        let tiles_count = TILE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + 32 * TILE_WIDTH as u64);
+        let tiles_count = TILE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + FULL_TILE_BYTES);
         let pages_count = PAGE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + PAGE_BYTES);
         Self {
             objects,
@@ -68,42 +102,45 @@ impl Hashes {
         state: &State,
         nodes: &BTreeSet<NodeId>,
     ) -> Result<BTreeMap<NodeId, Digest>, Error> {
-        let mut tiles: BTreeMap<TileId, Arc<[Digest]>> = BTreeMap::new();
+        let mut tiles: BTreeMap<TileId, Tile> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for node in nodes {
             let (id, _) = node.tile();
-            let tile = match tiles.get(&id) {
-                Some(tile) => tile.clone(),
-                None => {
-                    let tile = self.tile(state, id).await?;
-                    tiles.insert(id, tile.clone());
-                    tile
-                }
+            if let Entry::Vacant(tile) = tiles.entry(id) {
+                tile.insert(self.tile(state, id).await?);
+            }
+            let hash = match tiles.get(&id) {
+                Some(Tile::Full(tile)) => tile.node(*node),
+                Some(Tile::Partial(tile)) => node_in_tile(*node, tile),
+                None => None,
             };
-            let hash = node_in_tile(*node, &tile)
-                .ok_or_else(|| Error::internal("find a log hash", format!("tile {id:?} is too short")))?;
+            let hash =
+                hash.ok_or_else(|| Error::internal("find a log hash", format!("tile {id:?} is too short")))?;
             found.insert(*node, hash);
         }
         Ok(found)
     }
 
-    async fn tile(&self, state: &State, id: TileId) -> Result<Arc<[Digest]>, Error> {
-        if let Some(tile) = state.staged.iter().rev().find_map(|staged| staged.tiles.get(&id)) {
-            return Ok(tile.clone());
-        }
+    async fn tile(&self, state: &State, id: TileId) -> Result<Tile, Error> {
         if let Some(partial) = state.tree.edge.partial_tile(id) {
-            return Ok(partial.into());
+            return Ok(Tile::Partial(partial.into()));
         }
         if let Some(tile) = self.tiles.get(&id) {
-            return Ok(tile);
+            return Ok(Tile::Full(tile));
         }
-        let path = TilePath { id, width: TILE_WIDTH };
-        let tile = read_tile(&self.objects, &path)
-            .await?
-            .ok_or_else(|| Error::internal("find a log tile", format!("`{path}` is missing")))?;
-        let tile: Arc<[Digest]> = tile.into();
+        let staged = state.staged.iter().rev().find_map(|staged| staged.tiles.get(&id));
+        let hashes = match staged {
+            Some(tile) => tile.to_vec(),
+            None => {
+                let path = TilePath { id, width: TILE_WIDTH };
+                read_tile(&self.objects, &path)
+                    .await?
+                    .ok_or_else(|| Error::internal("find a log tile", format!("`{path}` is missing")))?
+            }
+        };
+        let tile = Arc::new(FullTile::new(hashes));
         self.tiles.insert(id, tile.clone());
-        Ok(tile)
+        Ok(Tile::Full(tile))
     }
 
     /// All pages on the way to these keys under `root`.

@@ -48,6 +48,13 @@ pub const RELOAD_DELAY_MIN: Duration = Duration::from_millis(50);
 /// The longest such wait.
 pub const RELOAD_DELAY_MAX: Duration = Duration::from_secs(5);
 
+/// While commits go on, laying down rests this long between two rounds, so that several commits share their
+/// files; an idle registry lays down at once.
+pub const LAY_DOWN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// So many commits waiting end that rest.
+pub const LAY_DOWN_BUNDLES: usize = STAGED_BUNDLES_MAX / 2;
+
 /// How long a partial bundle that was replaced stays for readers of an older checkpoint
 /// (`spec/transparency.md`, "Ours").
 pub const REPLACED_PARTIAL_STAYS: Duration = Duration::from_secs(60);
@@ -57,3 +64,9 @@ pub const TILE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The same: map pages.
 pub const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The same: whole short logs.
+pub const LOG_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Records of a log that is kept whole in memory.
+pub const CACHED_LOG_RECORDS_MAX: usize = 64;

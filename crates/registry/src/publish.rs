@@ -6,7 +6,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use wargate_core::id::{Layer, LogId, RecordId};
@@ -17,8 +16,9 @@ use wargate_core::record::{PackageEntry, PackageRecord, first_extension_field};
 use wargate_core::v1::package::SignatureCheck;
 
 use crate::content::sources::{self, ContentSource};
-use crate::db::Batch;
+use crate::db::{Batch, DbError};
 use crate::error::Error;
+use crate::in_flight::{InFlight, VerdictReceiver};
 use crate::limits::{
     BUSY_RETRY_AFTER, PENDING_PER_LOG_MAX, PENDING_RECORDS_MAX, RECORD_ENTRIES_MAX, STAGED_BUNDLES_MAX,
 };
@@ -100,26 +100,23 @@ pub(crate) async fn publish(
         .into_iter()
         .filter(|digest| !links.iter().any(|(linked, ..)| linked == digest))
         .collect();
-    let state = if missing.is_empty() { PendingState::Ready } else { PendingState::Sourcing };
+    let links: Batch = links
+        .iter()
+        .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
+        .collect();
     let row = PendingRow {
         seq: shared.next_seq(),
         log,
         record: id,
         name: admitted.name.clone(),
         envelope: admitted.envelope.encode().into(),
-        state,
+        state: if missing.is_empty() { PendingState::Ready } else { PendingState::Sourcing },
     };
-    let mut batch: Batch = links
-        .iter()
-        .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
-        .collect();
-    batch.push(pending::insert(&row, shared.clock.now_ms()));
-    if let Err(error) = shared.db.write(batch).await {
-        // Somebody handed in the same record at the same moment: then it is pending all the same.
-        return status(shared, &log, &id).await.map_err(|_| error.into());
+    if !missing.is_empty() {
+        return wait_for_content(shared, &row, links, missing).await;
     }
-    if state == PendingState::Sourcing {
-        return Ok(RecordStatus::Sourcing { record: id, missing });
+    if !links.is_empty() {
+        shared.db.write(links).await?;
     }
     let submission = Submission::V1 {
         name: admitted.name,
@@ -127,7 +124,43 @@ pub(crate) async fn publish(
         record: admitted.record,
         signature,
     };
-    enqueue(shared, row.seq, log, id, submission, wait).await
+    // Its commit is the first durable moment of a record that lacks nothing; only one that has to be answered
+    // before its verdict becomes pending.
+    let verdict = hand_in(shared, row.seq, log, id, submission).await?;
+    match wait_for_verdict(shared, &log, &id, verdict, wait).await? {
+        RecordStatus::Processing { .. } => keep_pending(shared, &row).await,
+        status => Ok(status),
+    }
+}
+
+/// Makes a record pending until its content is here.
+async fn wait_for_content(
+    shared: &Shared,
+    row: &PendingRow,
+    mut batch: Batch,
+    missing: Vec<Digest>,
+) -> Result<RecordStatus, Error> {
+    batch.push(pending::insert(row, shared.clock.now_ms()));
+    match shared.db.write(batch).await {
+        Ok(()) => Ok(RecordStatus::Sourcing { record: row.record, missing }),
+        // Somebody handed in the same record at the same moment: then it is pending all the same.
+        Err(DbError::Conflict { .. }) => status(shared, &row.log, &row.record).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a record durable whose verdict takes long, so that `processing` can be promised.
+async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus, Error> {
+    shared.db.write(vec![pending::insert(row, shared.clock.now_ms())]).await?;
+    let standing = look_up(shared, &row.log, &row.record).await?;
+    if let Standing::Known(status @ (RecordStatus::Published { .. } | RecordStatus::Rejected { .. })) =
+        standing
+    {
+        // The verdict came first, and left nothing to end this row.
+        shared.db.write(vec![pending::delete(&row.log, &row.record)]).await?;
+        return Ok(status);
+    }
+    Ok(RecordStatus::Processing { record: row.record })
 }
 
 /// admit: who, may they, within limits, and well-formed.
@@ -199,7 +232,7 @@ impl Known {
         let record = *id;
         let same = waiting.iter().find(|row| row.record == record);
         let status = match (published, refusal, same) {
-            (Some(index), ..) => Some(RecordStatus::Published { record, index }),
+            (Some(index), ..) => Some(committed(shared, record, index)),
             (None, Some(reason), _) => Some(RecordStatus::Rejected { record, reason }),
             (None, None, Some(row)) if row.state == PendingState::Ready => {
                 Some(RecordStatus::Processing { record })
@@ -240,34 +273,52 @@ fn check_conflict(waiting: &[PendingRow], record: &PackageRecord) -> Result<(), 
     }
 }
 
-/// Hands a durable record to the sequencer and waits up to `wait` for its verdict.
-pub(crate) async fn enqueue(
+/// Hands a record to the sequencer, once: who hands in the same one meanwhile waits for the same verdict.
+async fn hand_in(
     shared: &Shared,
     seq: u64,
     log: LogId,
     record: RecordId,
     submission: Submission,
-    wait: Duration,
-) -> Result<RecordStatus, Error> {
-    let (ticket, verdict) = oneshot::channel();
+) -> Result<VerdictReceiver, Error> {
+    let (ticket, verdict) = match shared.in_flight.begin(log, record) {
+        InFlight::First(ticket, verdict) => (ticket, verdict),
+        InFlight::Same(verdict) => return Ok(verdict),
+    };
     shared.waiting.fetch_add(1, Ordering::Relaxed);
     let queued = Queued { seq, log, record, submission, ticket: Some(ticket) };
     if shared.queue.send(queued).await.is_err() {
-        // The sequencer is gone; the record is durable and the next start takes it up.
-        return Ok(RecordStatus::Processing { record });
+        shared.in_flight.end(&log, &record);
+        return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
     }
-    tokio::select! {
+    Ok(verdict)
+}
+
+async fn wait_for_verdict(
+    shared: &Shared,
+    log: &LogId,
+    record: &RecordId,
+    mut verdict: VerdictReceiver,
+    wait: Duration,
+) -> Result<RecordStatus, Error> {
+    let record = *record;
+    let known = tokio::select! {
         biased;
-        verdict = verdict => match verdict {
-            Ok(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
-            Ok(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
-            // The sequencer reloads; the record is durable and keeps its place.
-            Err(_) => match look_up(shared, &log, &record).await? {
-                Standing::Known(status) => Ok(status),
-                Standing::Waits(_) => Ok(RecordStatus::Processing { record }),
-            },
+        known = verdict.wait_for(Option::is_some) => known.map(|verdict| verdict.clone()).ok().flatten(),
+        () = shared.clock.sleep(wait) => return Ok(RecordStatus::Processing { record }),
+    };
+    match known {
+        Some(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
+        Some(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
+        // The sequencer reloads: what is in the ledger counts, and what isn't was never promised.
+        None => match look_up(shared, log, &record).await {
+            Ok(Standing::Known(status)) => Ok(status),
+            Ok(Standing::Waits(_)) => Ok(RecordStatus::Processing { record }),
+            Err(Error::UnknownLog { .. } | Error::UnknownRecord { .. }) => {
+                Err(Error::Busy { retry_after: BUSY_RETRY_AFTER })
+            }
+            Err(error) => Err(error),
         },
-        () = shared.clock.sleep(wait) => Ok(RecordStatus::Processing { record }),
     }
 }
 
@@ -282,6 +333,15 @@ pub(crate) async fn status(shared: &Shared, log: &LogId, record: &RecordId) -> R
         return go_on(shared, &row, Batch::new(), Duration::ZERO).await;
     }
     Ok(RecordStatus::Sourcing { record: *record, missing })
+}
+
+/// The ledger knows a commit a moment before snapshots do: published is what can be proven.
+fn committed(shared: &Shared, record: RecordId, index: u64) -> RecordStatus {
+    if index < shared.state.load().committed.size() {
+        RecordStatus::Published { record, index }
+    } else {
+        RecordStatus::Processing { record }
+    }
 }
 
 /// What the ledger says of a record.
@@ -302,7 +362,7 @@ async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Stan
     let mut next = || answers.next().unwrap_or_default();
     let record = *record;
     if let Some(index) = records::index(next())? {
-        return Ok(Standing::Known(RecordStatus::Published { record, index }));
+        return Ok(Standing::Known(committed(shared, record, index)));
     }
     if let Some(reason) = records::refusal(next())? {
         return Ok(Standing::Known(RecordStatus::Rejected { record, reason }));
@@ -312,6 +372,9 @@ async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Stan
             Ok(Standing::Known(RecordStatus::Processing { record }))
         }
         Some(row) => Ok(Standing::Waits(row)),
+        None if shared.in_flight.holds(log, &record) => {
+            Ok(Standing::Known(RecordStatus::Processing { record }))
+        }
         None => Err(match logs::one(next())? {
             Some(_) => Error::UnknownRecord { record },
             None => Error::UnknownLog { log: *log },
@@ -346,14 +409,15 @@ pub(crate) async fn go_on(
     wait: Duration,
 ) -> Result<RecordStatus, Error> {
     let record = row.record;
-    batch.push(pending::make_ready(row.seq));
+    batch.push(pending::make_ready(&row.log, &record));
     match shared.db.write(batch).await {
         Ok(()) => {
             let queued = crate::recovery::queued(row)?;
-            enqueue(shared, row.seq, row.log, record, queued.submission, wait).await
+            let verdict = hand_in(shared, row.seq, row.log, record, queued.submission).await?;
+            wait_for_verdict(shared, &row.log, &record, verdict, wait).await
         }
         // Somebody else let it go on at the same moment.
-        Err(crate::db::DbError::Conflict { .. }) => Ok(RecordStatus::Processing { record }),
+        Err(DbError::Conflict { .. }) => Ok(RecordStatus::Processing { record }),
         Err(error) => Err(error.into()),
     }
 }

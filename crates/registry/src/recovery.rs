@@ -179,7 +179,7 @@ pub(crate) async fn replay(db: &dyn Db, name: &LogName) -> Result<authority::Sta
 
 /// The pending records that wait for their verdict, as the sequencer takes them.
 pub(crate) async fn backlog(db: &dyn Db) -> Result<Vec<Queued>, Error> {
-    let statement = pending::select_ready(0, PENDING_RECORDS_MAX);
+    let statement = pending::select_ready(PENDING_RECORDS_MAX);
     let rows = pending::rows(db.read(vec![statement]).await?.pop().unwrap_or_default())?;
     rows.into_iter().map(|row| queued(&row)).collect()
 }

@@ -24,7 +24,11 @@ use crate::content::uploads::{self, Upload};
 use crate::db::Db;
 use crate::error::Error;
 use crate::hashes::Hashes;
-use crate::limits::{BATCH_RECORDS_MAX, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN};
+use crate::in_flight::RecordsInFlight;
+use crate::limits::{
+    BATCH_RECORDS_MAX, LAY_DOWN_BUNDLES, LAY_DOWN_INTERVAL, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN,
+};
+use crate::log_cache::LogCache;
 use crate::publish::{self, RecordStatus, SignedRecord};
 use crate::recovery;
 use crate::sequencer::{Sequencer, Step};
@@ -68,6 +72,7 @@ impl Registry {
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
         let shared = Shared {
             hashes: Hashes::new(objects.clone()),
+            logs: LogCache::new(),
             state: ArcSwap::from_pointee(match loaded {
                 Some(state) => state,
                 None => Self::begin(&config, &db, &objects, &clock, genesis).await?,
@@ -77,6 +82,7 @@ impl Registry {
             objects,
             clock,
             queue,
+            in_flight: RecordsInFlight::default(),
             last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
             waiting: AtomicUsize::new(0),
             committed: Notify::new(),
@@ -239,6 +245,7 @@ impl Registry {
 async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
     let mut delay = RELOAD_DELAY_MIN;
     loop {
+        let started_ms = shared.clock.now_ms();
         let state = shared.state.load_full();
         match applier.apply(&state.staged, &state.committed, &*shared.clock).await {
             Ok(()) => {
@@ -246,14 +253,14 @@ async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
                 shared.state.rcu(|now| now.laid_down_to(applier.laid_down()));
                 shared.laid_down.notify_waiters();
                 shared.laid_down.notify_one();
-                let now = shared.state.load();
-                if Arc::ptr_eq(&now.committed.note, &state.committed.note) {
-                    if shared.is_closing() {
-                        return;
-                    }
-                    drop(now);
+                let up_to_date = Arc::ptr_eq(&shared.state.load().committed.note, &state.committed.note);
+                if up_to_date && shared.is_closing() {
+                    return;
+                }
+                if up_to_date {
                     shared.committed.notified().await;
                 }
+                rest(&shared, started_ms).await;
             }
             Err(error) => {
                 tracing::error!(%error, "couldn't lay down a commit; publishing goes on, trying again");
@@ -265,5 +272,16 @@ async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
                 delay = (delay * 2).min(RELOAD_DELAY_MAX);
             }
         }
+    }
+}
+
+/// Lets several commits gather, if the last round is recent.
+async fn rest(shared: &Shared, started_ms: u64) {
+    let since = Duration::from_millis(shared.clock.now_ms().saturating_sub(started_ms));
+    let mut left = LAY_DOWN_INTERVAL.saturating_sub(since);
+    while !left.is_zero() && !shared.is_closing() && shared.state.load().staged.len() < LAY_DOWN_BUNDLES {
+        let step = left.min(LAY_DOWN_INTERVAL / 10);
+        shared.clock.sleep(step).await;
+        left = left.saturating_sub(step);
     }
 }

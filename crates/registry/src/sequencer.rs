@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::db::{Batch, Db, DbError};
 use crate::error::Error;
 use crate::hashes::Hashes;
+use crate::in_flight::VerdictSender;
 use crate::limits::{
     BATCH_RECORDS_MAX, CHECKPOINT_AGE_MAX, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN, STAGED_BUNDLES_MAX,
 };
@@ -32,15 +33,15 @@ use crate::state::{Committed, Staged, StagedRecord, State};
 use crate::tables::logs::LogKind;
 use crate::tables::{checkpoints, logs, pending, records};
 
-/// A durable pending record on its way to its verdict.
+/// A record on its way to its verdict.
 pub(crate) struct Queued {
-    /// Its row in `pending`.
+    /// Its number in order of arrival, also in `pending` if it has a row there.
     pub(crate) seq: u64,
     pub(crate) log: LogId,
     pub(crate) record: RecordId,
     pub(crate) submission: Submission,
     /// Who waits for the verdict, if anybody still does.
-    pub(crate) ticket: Option<oneshot::Sender<Verdict>>,
+    pub(crate) ticket: Option<VerdictSender>,
 }
 
 pub(crate) struct Sequencer {
@@ -92,6 +93,8 @@ impl Sequencer {
                 Wake::Closed => return None,
             }
         }
+        // Whoever was answered by the same sync as the last commit is about to hand in: let them.
+        tokio::task::yield_now().await;
         while batch.len() < BATCH_RECORDS_MAX {
             let Ok(queued) = self.queue.try_recv() else { break };
             if !self.recovered.remove(&queued.seq) {
@@ -146,8 +149,9 @@ impl Sequencer {
         loop {
             self.shared.clock.sleep(delay).await;
             while self.queue.try_recv().is_ok() {
-                // Durable in the ledger; whoever waits will ask again.
+                // Who waits sees the ticket dropped and looks into the ledger.
             }
+            self.shared.in_flight.clear();
             match self.try_reload().await {
                 Ok(()) => {
                     self.shared.ready.store(true, Ordering::Release);
@@ -192,7 +196,7 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     let mut submissions = Vec::with_capacity(batch.len());
     for queued in batch {
         tickets.push(queued.ticket);
-        origins.push((queued.seq, queued.log, queued.record));
+        origins.push((queued.log, queued.record));
         submissions.push(queued.submission);
     }
     let step = Step {
@@ -207,12 +211,16 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     if let Some(done) = committed.done {
         shared.hashes.keep_pages(done.staged.iter().flat_map(|staged| staged.pages.iter()));
         shared.state.rcu(|now| now.with(done.committed.clone(), done.tree.clone(), done.staged.clone()));
+        for (log, _) in &origins {
+            shared.logs.remove(log);
+        }
         shared.committed.notify_one();
     }
-    for (ticket, verdict) in tickets.into_iter().zip(committed.verdicts) {
+    for ((ticket, verdict), (log, record)) in tickets.into_iter().zip(committed.verdicts).zip(&origins) {
         if let Some(ticket) = ticket {
             // Nobody may be waiting any more.
-            let _ = ticket.send(verdict);
+            let _ = ticket.send(Some(verdict));
+            shared.in_flight.end(log, record);
         }
     }
     Ok(())
@@ -248,7 +256,7 @@ impl Step<'_> {
         &self,
         base: Option<(&Hashes, &State)>,
         submissions: &[Submission],
-        origins: &[(u64, LogId, RecordId)],
+        origins: &[(LogId, RecordId)],
     ) -> Result<Outcome, Error> {
         let facts = self.facts(base, submissions).await?;
         let now = self.clock.now();
@@ -314,10 +322,10 @@ impl Step<'_> {
     }
 
     /// Verdicts end the pending rows; a refusal is kept for the client that polls.
-    fn verdict_rows(&self, verdicts: &[Verdict], origins: &[(u64, LogId, RecordId)]) -> Batch {
+    fn verdict_rows(&self, verdicts: &[Verdict], origins: &[(LogId, RecordId)]) -> Batch {
         let mut batch = Batch::new();
-        for (verdict, (seq, log, record)) in verdicts.iter().zip(origins) {
-            batch.push(pending::delete(*seq));
+        for (verdict, (log, record)) in verdicts.iter().zip(origins) {
+            batch.push(pending::delete(log, record));
             if let Verdict::Refused { reason } = verdict {
                 tracing::info!(%record, reason, "refused a record");
                 batch.push(records::insert_refusal(log, record, reason, self.clock.now_ms()));

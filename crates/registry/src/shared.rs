@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::hashes::Hashes;
+use crate::in_flight::RecordsInFlight;
+use crate::log_cache::LogCache;
 use crate::sequencer::Queued;
 use crate::state::State;
 
@@ -20,9 +22,12 @@ pub(crate) struct Shared {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hashes: Hashes,
+    pub(crate) logs: LogCache,
     pub(crate) state: ArcSwap<State>,
     /// Records whose verdict can be given, to the sequencer.
     pub(crate) queue: mpsc::Sender<Queued>,
+    /// Records whose verdict is on its way.
+    pub(crate) in_flight: RecordsInFlight,
     /// The last sequence number given to a pending record.
     pub(crate) last_seq: AtomicU64,
     /// Records that wait for their verdict.

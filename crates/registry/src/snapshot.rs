@@ -17,7 +17,7 @@ use wargate_core::name::LogName;
 use crate::content::{self, Content};
 use crate::error::Error;
 use crate::files::{self, StaticFile, StaticPath};
-use crate::limits::{PROOF_LEAVES_MAX, RECORDS_PER_REPLY_MAX};
+use crate::limits::{CACHED_LOG_RECORDS_MAX, PROOF_LEAVES_MAX, RECORDS_PER_REPLY_MAX};
 use crate::recovery;
 use crate::shared::Shared;
 use crate::state::{Committed, State};
@@ -48,6 +48,31 @@ pub struct LogPage {
     pub records: Vec<PublishedRecord>,
     /// Whether the log goes on after them.
     pub more: bool,
+}
+
+/// The records of a whole log below tree size `to`, after the record `after`, at most `limit`.
+fn page_of(
+    records: &[PublishedRecord],
+    log: &LogId,
+    after: Option<&RecordId>,
+    to: u64,
+    limit: usize,
+) -> Result<LogPage, Error> {
+    let below = records.partition_point(|record| record.index < to);
+    let records = records.get(..below).unwrap_or_default();
+    if records.is_empty() {
+        return Err(Error::UnknownLog { log: *log });
+    }
+    let from = match after {
+        None => 0,
+        Some(token) => {
+            let at = records.iter().position(|record| record.record == *token);
+            at.ok_or(Error::UnknownFetchToken { record: *token })? + 1
+        }
+    };
+    let records = records.get(from..).unwrap_or_default();
+    let page = records.get(..limit.min(records.len())).unwrap_or_default();
+    Ok(LogPage { records: page.to_vec(), more: page.len() < records.len() })
 }
 
 impl Snapshot {
@@ -91,6 +116,28 @@ impl Snapshot {
     ) -> Result<LogPage, Error> {
         let to = size.min(self.state.committed.size());
         let limit = limit.clamp(1, RECORDS_PER_REPLY_MAX);
+        if let Some(records) = self.shared.logs.get(log) {
+            return page_of(&records, log, after, to, limit);
+        }
+        let read = Self::of(&self.shared);
+        let whole = read.read_log(log, 0, read.state.committed.size(), CACHED_LOG_RECORDS_MAX + 1).await?;
+        if whole.len() <= CACHED_LOG_RECORDS_MAX && !whole.is_empty() {
+            let records = Arc::new(whole);
+            let is_current = || self.shared.state.load().committed.size() == read.state.committed.size();
+            self.shared.logs.keep(log, &records, is_current);
+            return page_of(&records, log, after, to, limit);
+        }
+        self.long_log_page(log, after, to, limit).await
+    }
+
+    /// A page of a log that is too long to be kept in memory.
+    async fn long_log_page(
+        &self,
+        log: &LogId,
+        after: Option<&RecordId>,
+        to: u64,
+        limit: usize,
+    ) -> Result<LogPage, Error> {
         let from = match after {
             None => 0,
             Some(record) => {
@@ -100,19 +147,29 @@ impl Snapshot {
                     .ok_or(Error::UnknownFetchToken { record: *record })?
             }
         };
-        let rows = self.shared.db.read(vec![records::select_log(log, from, to, limit + 1)]).await?.pop();
-        let mut rows = records::rows(rows.unwrap_or_default())?;
-        if rows.is_empty() && from == 0 {
+        let mut records = self.read_log(log, from, to, limit + 1).await?;
+        if records.is_empty() && from == 0 {
             return Err(Error::UnknownLog { log: *log });
         }
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Ok(LogPage { records, more })
+    }
+
+    async fn read_log(
+        &self,
+        log: &LogId,
+        from: u64,
+        to: u64,
+        limit: usize,
+    ) -> Result<Vec<PublishedRecord>, Error> {
+        let rows = self.shared.db.read(vec![records::select_log(log, from, to, limit)]).await?.pop();
         let published = |row: records::RecordRow| PublishedRecord {
             index: row.index,
             record: row.record,
             envelope: row.envelope,
         };
-        Ok(LogPage { records: rows.into_iter().map(published).collect(), more })
+        Ok(records::rows(rows.unwrap_or_default())?.into_iter().map(published).collect())
     }
 
     /// The name of a log, if it has begun.

@@ -1,19 +1,20 @@
 -- The ledger's first schema. One text for SQLite and PostgreSQL: bigint, text, bytea and nothing else.
+-- `/* clustered */` marks tables whose rows lie in their primary key; the SQLite engine makes that so.
 -- `not null primary key`: SQLite lets NULL into a primary key that is not `integer`.
 
 -- pending: accepted, durable, not yet judged. seq orders them.
 -- kind: 0 v1 envelope, 1 act. state: 0 sourcing, 1 ready.
 create table pending (
-    seq bigint not null primary key,
     log_id bytea not null,
     record_id bytea not null,
+    seq bigint not null,
     kind bigint not null,
     name text not null,
     body bytea not null,
     received_ms bigint not null,
-    state bigint not null
-);
-create unique index pending_record on pending (log_id, record_id);
+    state bigint not null,
+    primary key (log_id, record_id)
+) /* clustered */;
 
 -- rejected: verdicts that were no; kept so that a client that polls learns why.
 create table rejected (
@@ -22,7 +23,7 @@ create table rejected (
     reason text not null,
     at_ms bigint not null,
     primary key (log_id, record_id)
-);
+) /* clustered */;
 
 -- records of the log, in order.
 create table records (
@@ -45,7 +46,7 @@ create table logs (
     head_record bytea not null,
     head_seconds bigint not null,
     head_nanos bigint not null
-);
+) /* clustered */;
 -- For name bundles.
 create index logs_by_first on logs (first_idx);
 
@@ -56,7 +57,7 @@ create table log_keys (
     public text not null,
     permissions bigint not null,
     primary key (log_id, key_id)
-);
+) /* clustered */;
 
 -- releases of packages; the yanked_ columns are null while a release is not yanked.
 create table releases (
@@ -72,7 +73,7 @@ create table releases (
     yanked_seconds bigint,
     yanked_nanos bigint,
     primary key (log_id, version)
-);
+) /* clustered */;
 
 -- checkpoints: every tree head ever committed, with both signatures.
 create table checkpoints (
@@ -84,7 +85,7 @@ create table checkpoints (
     warg_signature text not null,
     note_signature text not null,
     primary key (size, seconds)
-);
+) /* clustered */;
 -- current: the one row that is swapped.
 create table current_checkpoint (
     one bigint not null primary key,
@@ -112,4 +113,4 @@ create table content_sources (
     url text not null,
     size bigint,
     primary key (digest, url)
-);
+) /* clustered */;

@@ -77,9 +77,11 @@ fn step(connection: &mut Connection, migration: &Migration) -> Result<(), rusqli
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction
         .execute_batch("create table if not exists schema_version (version bigint not null primary key)")?;
-    // The one dialect that differs: only `integer` makes a primary key the table itself in SQLite, else it is
-    // one more index to write.
-    let sql = migration.sql.replace("bigint not null primary key", "integer not null primary key");
+    // Where the dialects differ: what makes a primary key the table itself, not one more index to write.
+    let sql = migration
+        .sql
+        .replace("bigint not null primary key", "integer not null primary key")
+        .replace("/* clustered */", "without rowid");
     transaction.execute_batch(&sql)?;
     transaction.execute("insert into schema_version (version) values (?1)", [migration.version])?;
     transaction.commit()

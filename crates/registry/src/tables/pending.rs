@@ -53,13 +53,20 @@ pub(crate) fn insert(row: &PendingRow, received_ms: u64) -> Statement {
     )
 }
 
-pub(crate) fn delete(seq: u64) -> Statement {
-    Statement::new("delete from pending where seq = $1", vec![int(seq)])
+pub(crate) fn delete(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "delete from pending where log_id = $1 and record_id = $2",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
 }
 
 /// Lets a sourcing record be judged; fails the batch if it no longer waits.
-pub(crate) fn make_ready(seq: u64) -> Statement {
-    Statement::new("update pending set state = 1 where seq = $1 and state = 0", vec![int(seq)]).must_affect(1)
+pub(crate) fn make_ready(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "update pending set state = 1 where log_id = $1 and record_id = $2 and state = 0",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
+    .must_affect(1)
 }
 
 /// One pending record: [`rows`].
@@ -78,12 +85,12 @@ pub(crate) fn select_log(log: &LogId, limit: usize) -> Statement {
     )
 }
 
-/// The records that wait for their verdict, in order, from `seq` on: [`rows`].
-pub(crate) fn select_ready(seq: u64, limit: usize) -> Statement {
+/// The records that wait for their verdict, in order: [`rows`].
+pub(crate) fn select_ready(limit: usize) -> Statement {
     Statement::new(
         "select seq, log_id, record_id, name, body, state from pending \
-                       where state = 1 and seq >= $1 order by seq limit $2",
-        vec![int(seq), int(limit as u64)],
+                       where state = 1 order by seq limit $1",
+        vec![int(limit as u64)],
     )
 }
 

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql};
 
 use super::READERS_MAX;
@@ -19,7 +20,7 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Page cache of each reader, KiB.
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// WAL pages (4 KiB) after which a commit also copies them into the file: two more syncs each time.
-const CHECKPOINT_PAGES: i64 = 4_000;
+const CHECKPOINT_PAGES: i64 = 8_000;
 /// The WAL file is cut down to this when it is empty again, bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Steps of SQLite's virtual machine in a read on the caller's thread, about half a millisecond; a one-row read
@@ -119,6 +120,8 @@ fn open_with(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+    // Else a statement is prepared anew whenever another value is bound, in case that changed its plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     // A disk error under mmap is a signal that kills the process; read() makes it an error.
     set(&connection, path, "mmap_size", 0)?;
     Ok(connection)

@@ -60,6 +60,20 @@ impl From<Stop> for DbError {
 ///
 /// One answer per batch, and at most one sync.
 pub fn write_together(connection: &mut Connection, batches: &[Batch]) -> Together {
+    // Batches hardly ever fail, and savepoints cost a copy of every page that is touched twice: so all are done
+    // without first, and one by one only when one of them fails.
+    match attempt_plain(connection, batches) {
+        Ok(None) => {}
+        Ok(Some(rows)) => {
+            return Together { answers: batches.iter().map(|_| Ok(())).collect(), synced: rows > 0 };
+        }
+        Err(error) => {
+            return Together {
+                answers: batches.iter().map(|_| Err(error.repeat())).collect(),
+                synced: false,
+            };
+        }
+    }
     let mut rows = 0;
     let mut answers = Vec::with_capacity(batches.len());
     if let Err(error) = attempt(connection, batches, &mut answers, &mut rows) {
@@ -73,6 +87,43 @@ pub fn write_together(connection: &mut Connection, batches: &[Batch]) -> Togethe
         return Together { answers: answers.collect(), synced: false };
     }
     Together { answers, synced: rows > 0 }
+}
+
+/// Does all batches in one transaction, if every one of them succeeds; the rows changed. `None`: one did not, and
+/// all were rolled back.
+fn attempt_plain(connection: &mut Connection, batches: &[Batch]) -> Result<Option<u64>, Whole> {
+    if batches.len() == 1 {
+        return Ok(None);
+    }
+    let Ok(transaction) = connection.transaction_with_behavior(TransactionBehavior::Immediate) else {
+        return Ok(None);
+    };
+    let mut rows = 0;
+    for batch in batches {
+        match run_batch(&transaction, batch) {
+            Ok(changed) => rows += changed,
+            Err(_) => return Ok(None),
+        }
+    }
+    match commit(transaction) {
+        Ok(()) => Ok(Some(rows)),
+        Err(Whole::RolledBack(_)) => Ok(None),
+        Err(unknown @ Whole::Unknown(_)) => Err(unknown),
+    }
+}
+
+/// Commits, or says whether nothing of it can have happened.
+fn commit(transaction: rusqlite::Transaction<'_>) -> Result<(), Whole> {
+    // Not `Transaction::commit`, which would roll back on its drop before the state can be looked at.
+    let Err(error) = run_cached(&transaction, "commit") else { return Ok(()) };
+    // Still open: SQLite refused before it wrote (a deferred constraint, a lock). Else the sync itself broke off,
+    // and the frames may or may not be on the disk. This process no longer sees them, a start after a crash might,
+    // until the next commit overwrites them: who reloads must be content with either.
+    let refused = !transaction.is_autocommit();
+    if refused && transaction.rollback().is_ok() {
+        return Err(Whole::RolledBack(error.to_string()));
+    }
+    Err(Whole::Unknown(error.to_string()))
 }
 
 /// A failure of the whole transaction.
@@ -131,16 +182,7 @@ fn attempt(
     if answers.iter().all(Result::is_err) {
         return transaction.rollback().map_err(broken);
     }
-    // Not `Transaction::commit`, which would roll back on its drop before the state can be looked at.
-    let Err(error) = run_cached(&transaction, "commit") else { return Ok(()) };
-    // Still open: SQLite refused before it wrote (a deferred constraint, a lock). Else the sync itself broke off,
-    // and the frames may or may not be on the disk. This process no longer sees them, a start after a crash might,
-    // until the next commit overwrites them: who reloads must be content with either.
-    let refused = !transaction.is_autocommit();
-    if refused && transaction.rollback().is_ok() {
-        return Err(broken(error));
-    }
-    Err(Whole::Unknown(error.to_string()))
+    commit(transaction)
 }
 
 fn run_cached(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {

@@ -1,0 +1,57 @@
+//! Records whose verdict is on its way: each once, whoever hands it in.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::plan::Verdict;
+
+/// Tells the verdict, once.
+pub(crate) type VerdictSender = watch::Sender<Option<Verdict>>;
+
+/// Waits for the verdict. It is closed without one when the sequencer dropped the record.
+pub(crate) type VerdictReceiver = watch::Receiver<Option<Verdict>>;
+
+/// Whether a record is handed in for the first time.
+pub(crate) enum InFlight {
+    First(VerdictSender, VerdictReceiver),
+    Same(VerdictReceiver),
+}
+
+/// A record's id tells its contents only: two logs may hold the same.
+type Key = (LogId, RecordId);
+
+/// The records in flight.
+#[derive(Default)]
+pub(crate) struct RecordsInFlight(Mutex<HashMap<Key, VerdictReceiver>>);
+
+impl RecordsInFlight {
+    fn records(&self) -> MutexGuard<'_, HashMap<Key, VerdictReceiver>> {
+        // A panic elsewhere left the map whole: every change of it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, log: LogId, record: RecordId) -> InFlight {
+        let mut records = self.records();
+        if let Some(verdict) = records.get(&(log, record)) {
+            return InFlight::Same(verdict.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        records.insert((log, record), receiver.clone());
+        InFlight::First(sender, receiver)
+    }
+
+    pub(crate) fn holds(&self, log: &LogId, record: &RecordId) -> bool {
+        self.records().contains_key(&(*log, *record))
+    }
+
+    pub(crate) fn end(&self, log: &LogId, record: &RecordId) {
+        self.records().remove(&(*log, *record));
+    }
+
+    /// Everything that was in flight is dropped.
+    pub(crate) fn clear(&self) {
+        self.records().clear();
+    }
+}
