@@ -8,7 +8,7 @@ use wargate_core::name::Namespace;
 
 use crate::error::CommandError;
 
-/// What the file may say. Every key is also an environment variable `WARGATE_KEY`, tables excepted.
+/// What the file may say. `listen`, `data` and `public_url` are flags and environment variables too.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServeConfig {

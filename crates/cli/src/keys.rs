@@ -9,19 +9,19 @@ use wargate_core::key::{Algorithm, SecretKey};
 
 use crate::error::CommandError;
 
-/// The keys of a registry that makes them itself.
+/// The keys of a registry, as far as they are here. Only the commit key is needed once the log has begun.
 pub(crate) struct RegistryKeys {
     /// Owns the operator log.
-    pub(crate) root: SecretKey,
+    pub(crate) root: Option<SecretKey>,
     /// Signs checkpoints.
     pub(crate) commit: SecretKey,
     /// Takes its place when it is lost.
-    pub(crate) commit_spare: SecretKey,
+    pub(crate) commit_spare: Option<SecretKey>,
     /// Endorses what users push.
-    pub(crate) publishing: SecretKey,
+    pub(crate) publishing: Option<SecretKey>,
 }
 
-/// 32 bytes from the machine.
+/// Random bytes from the machine.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], CommandError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
@@ -30,15 +30,26 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], CommandError> {
 }
 
 impl RegistryKeys {
-    /// Reads the keys in a folder, making those that are not there yet.
-    pub(crate) fn load_or_make(folder: &Path) -> Result<Self, CommandError> {
-        let key = |name: &str| load_or_make(&folder.join(format!("{name}.key")));
-        Ok(Self {
-            root: key("root")?,
-            commit: key("commit")?,
-            commit_spare: key("commit-spare")?,
-            publishing: key("publishing")?,
-        })
+    /// Reads the keys in a folder; `make` makes those that are not there. The commit key may be another file.
+    pub(crate) fn load(folder: &Path, commit: Option<&Path>, make: bool) -> Result<Self, CommandError> {
+        let key = |name: &str| {
+            let path = folder.join(format!("{name}.key"));
+            // Looked at as an entry: a link that leads nowhere is a key that cannot be read, not an absent one.
+            if path.symlink_metadata().is_ok() {
+                return load(&path).map(Some);
+            }
+            if make { make_key(&path).map(Some) } else { Ok(None) }
+        };
+        let root = key("root")?;
+        let commit = match commit {
+            Some(path) => load(path)?,
+            None => key("commit")?.ok_or_else(|| {
+                let path = folder.join("commit.key");
+                CommandError::config(format!("the commit key `{}` is missing", path.display()))
+                    .hint("put it back, or name the file that holds it as `commit_key` in the configuration")
+            })?,
+        };
+        Ok(Self { root, commit, commit_spare: key("commit-spare")?, publishing: key("publishing")? })
     }
 }
 
@@ -50,10 +61,7 @@ pub(crate) fn load(path: &Path) -> Result<SecretKey, CommandError> {
     text.trim_end().parse().map_err(|error: wargate_core::key::KeyError| failed(error.to_string()))
 }
 
-fn load_or_make(path: &Path) -> Result<SecretKey, CommandError> {
-    if path.exists() {
-        return load(path);
-    }
+fn make_key(path: &Path) -> Result<SecretKey, CommandError> {
     let key = loop {
         // A P-256 scalar is out of range about once in 2^32.
         if let Ok(key) = SecretKey::from_bytes(Algorithm::EcdsaP256, random()?) {

@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod error;
 mod keys;
+mod origin;
 mod ui;
 
 /// A WebAssembly registry that nobody has to trust.
@@ -29,7 +30,7 @@ enum Command {
     /// Check a release and download it
     Pull(commands::pull::Pull),
     /// Show a package, checked
-    Info(commands::info::Info),
+    Info(commands::info::ShowPackage),
     /// Say which registries are trusted, by the id of their first record
     Trust(commands::trust::Trust),
 }

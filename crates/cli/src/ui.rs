@@ -11,6 +11,14 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// A line of a command that goes on: a server does not end because nobody reads what it says.
+pub(crate) fn announce(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        tracing::debug!(%error, "nobody reads standard output");
+    }
+}
+
 /// A result for a script.
 pub(crate) fn json(value: &serde_json::Value) {
     line(&serde_json::to_string_pretty(value).unwrap_or_default());

@@ -9,7 +9,7 @@ use crate::error::CommandError;
 use crate::ui;
 
 #[derive(Debug, Args)]
-pub(crate) struct Info {
+pub(crate) struct ShowPackage {
     /// The package
     #[arg(value_name = "NS:NAME")]
     package: Reference,
@@ -17,7 +17,7 @@ pub(crate) struct Info {
     remote: Remote,
 }
 
-impl Info {
+impl ShowPackage {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let outcome = self.show().await;
         self.remote.told(outcome)

@@ -1,16 +1,14 @@
 //! `wargate serve`: runs a registry on a data folder.
 
 use std::future::Future;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
 use wargate_core::authority;
 use wargate_core::id::LogId;
-use wargate_core::key::SecretKey;
 use wargate_registry::clock::{Clock, SystemClock};
 use wargate_registry::{Config, Genesis, Registry};
 use wargate_server::Options;
@@ -19,7 +17,7 @@ use wargate_store::{DataFolder, SqliteLedger, open_files};
 use crate::config::ServeConfig;
 use crate::error::{CommandError, Kind};
 use crate::keys::{self, RegistryKeys};
-use crate::ui;
+use crate::{origin, ui};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:8090";
 const DATA_DEFAULT: &str = "wargate-data";
@@ -63,13 +61,15 @@ impl Serve {
         let folder = DataFolder::open(&data).map_err(|error| CommandError::config(error.to_string()))?;
         let registry = open_registry(&folder, &config, &address).await?;
         let public_url = self.public_url.clone().or(config.public_url.clone());
+        let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let url = format!("http://{address}");
-        let options = Options { public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()) };
-        let router = wargate_server::router(registry.clone(), options);
-        // The line that scripts wait for.
-        ui::line(&format!("listening on {url}"));
-        greet(&registry, &folder, &url).await?;
-        wargate_server::serve(listener, router, told_to_end())
+        let greeting = greeting(&registry, &folder, public_url.as_deref().unwrap_or(&url)).await?;
+        let router = wargate_server::router(registry.clone(), Options { public_url });
+        // Before the line that scripts wait for: what they send then must find its listener.
+        let told_to_end = told_to_end()?;
+        ui::announce(&format!("listening on {url}"));
+        ui::announce(&greeting);
+        wargate_server::serve(listener, router, told_to_end)
             .await
             .map_err(|error| CommandError::internal(format!("couldn't serve: {error}")))?;
         registry.close().await;
@@ -94,117 +94,96 @@ async fn open_registry(
     address: &SocketAddr,
 ) -> Result<Registry, CommandError> {
     let broken = |error: &dyn std::fmt::Display| CommandError::internal(error.to_string());
-    let keys = RegistryKeys::load_or_make(&folder.keys())?;
-    let origin = origin(folder.path(), config.origin.as_deref(), address)?;
-    let commit = match &config.commit_key {
-        Some(path) => keys::load(path)?,
-        None => copy_of(&keys.commit)?,
-    };
+    // All of the configuration is checked before anything is kept for ever.
+    let imports = config.imports()?;
+    // The ledger is made after the origin is kept, so either shows that the keys were all made once. From then on
+    // a missing key was moved away or lost; another one in its place would be nobody's.
+    let has_begun = origin::is_kept(folder.path()) || folder.ledger().exists();
+    let keys = RegistryKeys::load(&folder.keys(), config.commit_key.as_deref(), !has_begun)?;
     let genesis = genesis(&keys)?;
-    let mut registry = Config::new(origin, commit);
-    registry.imports = config.imports()?;
+    let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
+    let mut registry = Config::new(origin, keys.commit);
+    registry.imports = imports;
     registry.link_hosts.clone_from(&config.link_hosts);
     if let Some(bytes) = config.content_bytes_max {
         registry.content_bytes_max = bytes;
     }
     let db = SqliteLedger::open(folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
     let objects = open_files(&folder.objects()).map_err(|error| broken(&error))?;
-    Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), Some(genesis))
-        .await
-        .map_err(|error| broken(&error).hint(format!("the data folder is `{}`", folder.path().display())))
+    Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), genesis).await.map_err(|error| {
+        let kind = match error {
+            wargate_registry::Error::Invalid { .. } => Kind::Config,
+            _ => Kind::Internal,
+        };
+        CommandError::new(kind, error.to_string())
+            .hint(format!("the data folder is `{}`", folder.path().display()))
+    })
 }
 
-fn copy_of(key: &SecretKey) -> Result<SecretKey, CommandError> {
-    key.to_secret_text().parse().map_err(|_| CommandError::internal("a key cannot be copied"))
-}
-
-/// The act that would begin the registry, if it has not begun.
-fn genesis(keys: &RegistryKeys) -> Result<Genesis, CommandError> {
+/// The act that would begin the registry, if it has not begun and its keys are here.
+fn genesis(keys: &RegistryKeys) -> Result<Option<Genesis>, CommandError> {
+    let (Some(root), Some(spare), Some(publishing)) = (&keys.root, &keys.commit_spare, &keys.publishing)
+    else {
+        return Ok(None);
+    };
     let act = authority::genesis_act(
-        std::slice::from_ref(keys.root.public()),
+        std::slice::from_ref(root.public()),
         1,
-        &[keys.commit.public().clone(), keys.commit_spare.public().clone()],
-        keys.publishing.public(),
+        &[keys.commit.public().clone(), spare.public().clone()],
+        publishing.public(),
         SystemClock.now(),
         keys::random()?,
     )
     .encode();
-    let endorsement = wargate_core::act::endorse(&act, &keys.root)
+    let endorsement = wargate_core::act::endorse(&act, root)
         .map_err(|error| CommandError::internal(format!("couldn't sign the first act: {error}")))?;
-    Ok(Genesis { act: act.into(), endorsements: vec![endorsement] })
+    Ok(Some(Genesis { act: act.into(), endorsements: vec![endorsement] }))
 }
 
-/// The log's origin: chosen at the first start, and kept.
-fn origin(folder: &Path, wanted: Option<&str>, address: &SocketAddr) -> Result<String, CommandError> {
-    let path = folder.join("origin");
-    let failed = |error: std::io::Error| CommandError::internal(format!("`{}`: {error}", path.display()));
-    if path.exists() {
-        let kept = std::fs::read_to_string(&path).map_err(failed)?.trim_end().to_owned();
-        return match wanted {
-            Some(wanted) if wanted != kept => Err(CommandError::config(format!(
-                "the configuration names the origin `{wanted}`, this registry's log began as `{kept}`"
-            ))
-            .hint("a log keeps its origin for ever: correct the configuration")),
-            _ => Ok(kept),
-        };
-    }
-    let origin = wanted.map_or_else(|| format!("{address}/log"), str::to_owned);
-    let write = || -> std::io::Result<()> {
-        let temporary = path.with_extension("new");
-        let mut file = std::fs::File::create(&temporary)?;
-        writeln!(file, "{origin}")?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        std::fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(failed)?;
-    Ok(origin)
-}
-
-/// Says which registry this is and how to use it.
-async fn greet(registry: &Registry, folder: &DataFolder, url: &str) -> Result<(), CommandError> {
+/// Which registry this is and how to use it, for the operator.
+async fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> Result<String, CommandError> {
     let snapshot = registry.snapshot();
     let size = snapshot.checkpoint().size();
     let first = snapshot.log_page(&LogId::operator(), None, size, 1).await;
     let first = first.map_err(|error| CommandError::internal(error.to_string()))?;
     let root = first.records.first().map(|record| record.record.to_string()).unwrap_or_default();
+    let mut text = String::new();
     if size == 1 {
-        ui::line(&format!(
+        text = format!(
             "\nA new registry. Its root, commit and publishing keys were made in {}: good for trying it out.\n\
-             Who has that folder is the registry; for production keep the root key elsewhere.",
+             Who has that folder is the registry; for production keep the root key elsewhere.\n",
             folder.keys().display()
-        ));
+        );
     }
-    ui::line(&format!(
-        "\nThis registry is {root}. Pin it wherever you verify:\n\
-         \x20 wargate trust add {url} --root {root}\n\
-         \nPublish with warg 0.10:\n\
-         \x20 warg config --registry {url} --keyring-backend flat-file\n\
-         \x20 warg key new {url}\n\
-         \x20 warg publish start --name acme:hello\n\
-         \x20 warg publish init --name acme:hello\n\
-         \x20 warg publish release --name acme:hello --version 1.0.0 hello.wasm\n\
-         \x20 warg publish submit\n\
-         Then: wargate verify acme:hello@1.0.0 --registry {url}"
-    ));
-    Ok(())
+    Ok(text
+        + &format!(
+            "\nThis registry is {root}. Pin it wherever you verify:\n\
+             \x20 wargate trust add {url} --root {root}\n\
+             \nPublish with warg 0.10:\n\
+             \x20 warg config --registry {url} --keyring-backend flat-file\n\
+             \x20 warg key new\n\
+             \x20 warg publish start acme:hello\n\
+             \x20 warg publish init acme:hello\n\
+             \x20 warg publish release --name acme:hello --version 1.0.0 hello.wasm\n\
+             \x20 warg publish submit\n\
+             Then: wargate verify acme:hello@1.0.0 --registry {url}"
+        ))
 }
 
-fn told_to_end() -> impl Future<Output = ()> {
+/// Listens for SIGTERM and SIGINT from now on; done when one comes.
+fn told_to_end() -> Result<impl Future<Output = ()>, CommandError> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async move {
-        match (terminate, interrupt) {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            }
-            _ => std::future::pending().await,
+    let listen = |kind| {
+        signal(kind).map_err(|error| CommandError::internal(format!("couldn't hear signals: {error}")))
+    };
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
         tracing::info!("told to end: finishing what is in flight");
-    }
+    })
 }
 
 fn start_log(json: bool) {
