@@ -92,11 +92,16 @@ impl Remote {
 
     /// Says a failure as JSON too, where JSON is asked for.
     pub(crate) fn told<T>(&self, outcome: Result<T, CommandError>) -> Result<T, CommandError> {
-        if let (true, Err(error)) = (self.json, &outcome) {
-            ui::json(&error.to_json());
-        }
-        outcome
+        told(self.json, outcome)
     }
+}
+
+/// Says a failure as JSON too, where JSON is asked for.
+pub(crate) fn told<T>(as_json: bool, outcome: Result<T, CommandError>) -> Result<T, CommandError> {
+    if let (true, Err(error)) = (as_json, &outcome) {
+        ui::json(&error.to_json());
+    }
+    outcome
 }
 
 /// A client's failure for a person.

@@ -6,7 +6,7 @@ use wargate_client::{Pin, Registry};
 use wargate_core::id::RecordId;
 use wargate_wire::text::Text;
 
-use super::remote::{failed, pin_store};
+use super::remote::{failed, pin_store, told};
 use crate::error::CommandError;
 use crate::ui;
 
@@ -14,6 +14,9 @@ use crate::ui;
 pub(crate) struct Trust {
     #[command(subcommand)]
     command: TrustCommand,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -28,11 +31,7 @@ enum TrustCommand {
         root: String,
     },
     /// List what is pinned
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Forget a registry
     Remove {
         /// The registry's URL
@@ -43,11 +42,12 @@ enum TrustCommand {
 
 impl Trust {
     pub(crate) fn run(self) -> Result<(), CommandError> {
-        match self.command {
-            TrustCommand::Add { registry, root } => add(&registry, &root),
-            TrustCommand::List { json } => list(json),
-            TrustCommand::Remove { registry } => remove(&registry),
-        }
+        let outcome = match &self.command {
+            TrustCommand::Add { registry, root } => add(registry, root, self.json),
+            TrustCommand::List => list(self.json),
+            TrustCommand::Remove { registry } => remove(registry, self.json),
+        };
+        told(self.json, outcome)
     }
 }
 
@@ -56,7 +56,7 @@ fn url(registry: &str) -> Result<String, CommandError> {
     Ok(registry.url().to_owned())
 }
 
-fn add(registry: &str, root: &str) -> Result<(), CommandError> {
+fn add(registry: &str, root: &str, as_json: bool) -> Result<(), CommandError> {
     let registry = url(registry)?;
     let root: RecordId = root.parse().map_err(|error: wargate_core::digest::DigestError| {
         CommandError::usage(format!("--root: {error}")).hint("`wargate serve` prints it when it starts")
@@ -75,7 +75,11 @@ fn add(registry: &str, root: &str) -> Result<(), CommandError> {
     };
     let pin = Pin { registry: registry.clone(), root: Text(root), given: true, seen };
     pins.keep(&pin).map_err(|error| failed(&error))?;
-    ui::line(&format!("{registry} is pinned to {root}"));
+    if as_json {
+        ui::json(&json!({ "ok": true, "registry": registry, "root": root.to_string() }));
+    } else {
+        ui::line(&format!("{registry} is pinned to {root}"));
+    }
     Ok(())
 }
 
@@ -94,10 +98,14 @@ fn list(as_json: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn remove(registry: &str) -> Result<(), CommandError> {
+fn remove(registry: &str, as_json: bool) -> Result<(), CommandError> {
     let registry = url(registry)?;
     if pin_store()?.remove(&registry).map_err(|error| failed(&error))? {
-        ui::line(&format!("{registry} is forgotten; the next use will be a first use"));
+        if as_json {
+            ui::json(&json!({ "ok": true, "registry": registry }));
+        } else {
+            ui::line(&format!("{registry} is forgotten; the next use will be a first use"));
+        }
         return Ok(());
     }
     Err(CommandError::config(format!("{registry} is not known")).hint("`wargate trust list` shows what is"))
