@@ -1,0 +1,143 @@
+//! The binary as its own process, as a person or a script would start it.
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+/// How long `serve` may take to start, on a machine that builds something else at the same time.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// `wargate` with nothing of the environment that could change what it does.
+pub(crate) fn wargate(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wargate"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WARGATE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env_remove("NO_COLOR")
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Asserts that the command failed with this exit code and said these words on standard error.
+#[track_caller]
+pub(crate) fn assert_refused(output: &Output, code: i32, words: &[&str]) {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+/// `serve` on this folder, for when it should refuse; it is killed if it starts all the same.
+pub(crate) fn serve_refused(data: &Path, args: &[&str]) -> Output {
+    let mut command = wargate(&["serve", "--data", data.to_str().unwrap()]);
+    let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut first).unwrap();
+    if !first.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(first.is_empty(), "it started: {first}");
+    output
+}
+
+/// A running `serve` on a free port; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    /// What it prints after the first line.
+    lines: Option<std::sync::mpsc::Receiver<String>>,
+}
+
+impl Server {
+    pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
+        let mut server = Self::start_unread(data, args);
+        let out = server.child.stdout.take().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let first = told.recv_timeout(START_MAX).expect("it says where it listens");
+        server.url = first.strip_prefix("listening on ").expect("the first line").to_owned();
+        server.lines = Some(told);
+        server
+    }
+
+    /// Its standard output is nobody's yet, and its URL unknown.
+    pub(crate) fn start_unread(data: &Path, args: &[&str]) -> Self {
+        let mut command = wargate(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self { child: command.spawn().unwrap(), url: String::new(), lines: None }
+    }
+
+    /// Reads the first line only and closes the pipe, as `head -1` does.
+    pub(crate) fn close_stdout_after_first_line(&mut self) {
+        let mut line = String::new();
+        BufReader::new(self.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.url = line.trim_end().strip_prefix("listening on ").expect("the first line").to_owned();
+    }
+
+    /// Sends a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Ends it by SIGTERM; what it printed after the first line.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> String {
+        self.signal("TERM");
+        assert_eq!(self.wait().code(), Some(0));
+        self.lines.take().unwrap().iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// The status line of a GET.
+    pub(crate) fn get(&self, path: &str) -> String {
+        use std::io::Write as _;
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It fails only where the process has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The root that the printed `wargate trust add` line names.
+#[track_caller]
+pub(crate) fn root_of(greeting: &str, url: &str) -> String {
+    let start = format!("wargate trust add {url} --root ");
+    let line = greeting.lines().find_map(|line| line.trim().strip_prefix(&start));
+    line.unwrap_or_else(|| panic!("no `{start}` in: {greeting}")).to_owned()
+}
