@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
+pub(crate) mod author;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -112,6 +114,17 @@ impl Server {
         self.signal("TERM");
         assert_eq!(self.wait().code(), Some(0));
         self.lines.take().unwrap().iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// What it printed after the first line so far, up to the line that pins it.
+    pub(crate) fn greeting(&self) -> String {
+        let mut greeting = String::new();
+        while !greeting.contains("wargate trust add") {
+            let line = self.lines.as_ref().unwrap().recv_timeout(START_MAX).expect("a greeting");
+            greeting.push_str(&line);
+            greeting.push('\n');
+        }
+        greeting
     }
 
     /// The status line of a GET.
