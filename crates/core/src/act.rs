@@ -1,22 +1,38 @@
 //! Acts: what people sign. The registry carries an act in a record, and the act decides what the record may do.
 //!
 //! One encoding is accepted: fields ascending, each once, defaults absent, nothing unknown
-//! (`spec/delegation.md`, "Acts and records"). Steps that are not built yet are known by name and refused.
+//! (`spec/delegation.md`, "Acts and records"). Steps of every kind are read; which of them may be done, and by
+//! whom, is decided where logs are judged.
+
+use std::collections::BTreeSet;
 
 use prost::Message as _;
 
+mod message;
+pub mod power;
+pub mod scope;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use step::{
+    AnnotationKind, Dependency, Grant, Identity, OnBehalfOf, Release, Revoke, Step, Variant, VariantKind,
+};
+
 use crate::digest::Digest;
+use crate::envelope::ENVELOPE_BYTES_MAX;
 use crate::id::{LogId, RecordId};
 use crate::key::{KeyError, KeyId, PublicKey, SecretKey, Signature};
-use crate::proto::{self, step};
+use crate::name::Namespace;
+use crate::proto;
 use crate::record::{RecordError, parse_time, time_message};
 use crate::time::Time;
 
 /// Longest window of an act, in seconds: 30 days.
 pub const ACT_WINDOW_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
 
-/// Most endorsements of an act.
-pub const ENDORSEMENTS_MAX: usize = 64;
+/// Longest name of a role, in bytes.
+pub const ROLE_NAME_BYTES_MAX: usize = 64;
 
 /// What an endorsement's signed bytes begin with.
 const SIGNATURE_TAG: &[u8] = b"WARGATE-ACT-SIGNATURE-V0:";
@@ -38,50 +54,16 @@ pub struct Act {
     pub nonce: [u8; 16],
 }
 
-/// One thing that an act does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Names the log's owners; the first step of its first record.
-    Init {
-        /// Their keys.
-        keys: Vec<PublicKey>,
-        /// How many of them must agree.
-        threshold: u32,
-    },
-    /// Makes a role, or adds to a live one.
-    Grant(Grant),
-    /// A step that this version knows by name only.
-    NotYet {
-        /// The step's message, exactly.
-        message: step::Step,
-    },
-}
-
-/// What a grant says; what is absent is copied from the parent, or unchanged in a live role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The role's name.
-    pub role: String,
-    /// The keys that get it.
-    pub keys: Vec<PublicKey>,
-    /// How many of its keys must agree; 0 if absent.
-    pub threshold: u32,
-    /// Its powers.
-    pub powers: Vec<String>,
-    /// What it may use them on.
-    pub scope: Vec<String>,
-    /// When it ends.
-    pub not_after: Option<Time>,
-    /// How deep it may delegate.
-    pub depth: u32,
-    /// The role that it hangs under; `owner` if absent.
-    pub parent: String,
-}
-
 /// An act that is refused for its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActError {
+    /// Larger than any record may be.
+    #[error("the act has {bytes} bytes, at most {ENVELOPE_BYTES_MAX} are allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+    },
     /// No protobuf of this shape.
     #[error("the act cannot be decoded: {reason}")]
     Decode {
@@ -165,11 +147,15 @@ impl Act {
     /// # Errors
     /// [`ActError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ActError> {
+        if bytes.len() > ENVELOPE_BYTES_MAX {
+            return Err(ActError::TooLarge { bytes: bytes.len() });
+        }
         let message =
             proto::Act::decode(bytes).map_err(|error| ActError::Decode { reason: error.to_string() })?;
         if message.encode_to_vec() != bytes {
             return Err(ActError::NotCanonical);
         }
+        check_unique("steps", message.steps.iter().map(prost::Message::encode_to_vec))?;
         let field = |field| move |_| ActError::Field { field };
         let root = match message.root.as_str() {
             "" => None,
@@ -215,77 +201,14 @@ impl Act {
     }
 }
 
-fn unique<T: PartialEq>(field: &'static str, values: &[T]) -> Result<(), ActError> {
-    let twice = values.iter().enumerate().any(|(at, value)| values.iter().take(at).any(|v| v == value));
-    if twice { Err(ActError::Twice { field }) } else { Ok(()) }
+/// Refuses a list that holds a value twice. Never quadratic: a stranger may have filled the list.
+fn check_unique<T: Ord>(field: &'static str, values: impl IntoIterator<Item = T>) -> Result<(), ActError> {
+    let mut seen = BTreeSet::new();
+    let once = values.into_iter().all(|value| seen.insert(value));
+    if once { Ok(()) } else { Err(ActError::Twice { field }) }
 }
 
-fn parse_keys(texts: &[String]) -> Result<Vec<PublicKey>, ActError> {
-    unique("keys", texts)?;
-    texts.iter().map(|text| text.parse().map_err(|_| ActError::Field { field: "key" })).collect()
-}
-
-impl Step {
-    fn from_message(message: proto::Step) -> Result<Self, ActError> {
-        Ok(match message.step.ok_or(ActError::Field { field: "step" })? {
-            step::Step::Init(init) => Self::Init { keys: parse_keys(&init.keys)?, threshold: init.threshold },
-            step::Step::Grant(grant) => {
-                unique("powers", &grant.powers)?;
-                unique("scope", &grant.scope)?;
-                Self::Grant(Grant {
-                    keys: parse_keys(&grant.keys)?,
-                    role: grant.role,
-                    threshold: grant.threshold,
-                    powers: grant.powers,
-                    scope: grant.scope,
-                    not_after: grant.not_after.as_ref().map(|time| parse_time(Some(time))).transpose()?,
-                    depth: grant.depth,
-                    parent: grant.parent,
-                })
-            }
-            message => Self::NotYet { message },
-        })
-    }
-
-    fn to_message(&self) -> proto::Step {
-        let texts = |keys: &[PublicKey]| keys.iter().map(ToString::to_string).collect();
-        let step = match self {
-            Self::Init { keys, threshold } => {
-                step::Step::Init(proto::Init { keys: texts(keys), threshold: *threshold })
-            }
-            Self::Grant(grant) => step::Step::Grant(proto::Grant {
-                role: grant.role.clone(),
-                keys: texts(&grant.keys),
-                threshold: grant.threshold,
-                powers: grant.powers.clone(),
-                scope: grant.scope.clone(),
-                not_after: grant.not_after.map(time_message),
-                depth: grant.depth,
-                parent: grant.parent.clone(),
-            }),
-            Self::NotYet { message } => message.clone(),
-        };
-        proto::Step { step: Some(step) }
-    }
-
-    /// The step's name, for messages.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Init { .. } => "Init",
-            Self::Grant(_) => "Grant",
-            Self::NotYet { message } => match message {
-                step::Step::Init(_) => "Init",
-                step::Step::Grant(_) => "Grant",
-                step::Step::Revoke(_) => "Revoke",
-                step::Step::Release(_) => "Release",
-                step::Step::Yank(_) => "Yank",
-                step::Step::Annotate(_) => "Annotate",
-                step::Step::Admit(_) => "Admit",
-                step::Step::Recover(_) => "Recover",
-                step::Step::Import(_) => "Import",
-                step::Step::Takedown(_) => "Takedown",
-            },
-        }
-    }
+/// Words as names have them: the one rule for names of roles, packages and namespaces.
+fn is_kebab(text: &str) -> bool {
+    text.parse::<Namespace>().is_ok()
 }

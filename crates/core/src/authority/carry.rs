@@ -4,13 +4,12 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{Context, Refusal, State};
-use crate::act::{Act, Endorsement, Step};
+use super::{Refusal, step_refused};
+use crate::act::Endorsement;
 use crate::id::RecordId;
-use crate::key::KeyId;
-use crate::name::LogName;
+use crate::key::PublicKey;
 use crate::proto;
-use crate::record::{OperatorEntry, OperatorPermission, OperatorRecord};
+use crate::record::{OperatorEntry, OperatorPermission, OperatorRecord, RecordError};
 use crate::time::Time;
 use crate::v1::package::RECORD_VERSION;
 
@@ -23,52 +22,32 @@ pub(super) struct Opened {
     pub(super) endorsements: Vec<Endorsement>,
 }
 
-/// Makes the contents of the record that carries an act.
-pub(super) fn contents(
-    state: &State,
-    context: &Context,
-    act: &[u8],
-    endorsements: &[Endorsement],
-    commit_key: &KeyId,
-) -> Result<Vec<u8>, Refusal> {
-    let parsed = Act::decode(act)?;
-    let mut endorsements = endorsements.to_vec();
-    endorsements.sort_by_key(|endorsement| endorsement.key_id);
-    let mut entries = projection(&parsed, state.head().is_none());
-    if let Some(OperatorEntry::Init { key }) = entries.first()
-        && key.id() != *commit_key
-    {
-        return Err(Refusal::Carrier {
-            reason: "the first commit key of the act must sign the first record",
-        });
-    }
+/// The bytes of the record that carries an act: the inverse of [`open`].
+pub(super) fn contents(opened: &Opened) -> Vec<u8> {
     let record = OperatorRecord {
-        prev: state.head(),
+        prev: opened.prev,
         version: RECORD_VERSION,
-        time: context.time,
-        entries: std::mem::take(&mut entries),
+        time: opened.time,
+        entries: opened.entries.clone(),
     };
     let mut message = record.to_message();
-    message.act = Bytes::copy_from_slice(act);
-    message.endorsements = endorsements.iter().map(Endorsement::to_message).collect();
-    Ok(message.encode_to_vec())
+    message.act = opened.act.clone();
+    message.endorsements = opened.endorsements.iter().map(Endorsement::to_message).collect();
+    message.encode_to_vec()
 }
 
 /// Takes a delegated record apart; only its canonical encoding is one.
-pub(super) fn open(log: &LogName, contents: &[u8]) -> Result<Opened, Refusal> {
-    if *log != LogName::Operator {
-        return Err(Refusal::NotYet { what: format!("a delegated log of `{log}`") });
-    }
+pub(super) fn open(contents: &[u8], first: bool) -> Result<Opened, Refusal> {
     let message = proto::OperatorRecord::decode(contents)
-        .map_err(|error| crate::record::RecordError::Decode { reason: error.to_string() })?;
+        .map_err(|error| RecordError::Decode { reason: error.to_string() })?;
     if message.encode_to_vec() != contents {
         return Err(Refusal::Carrier { reason: "it is not canonically encoded" });
     }
     if message.act.is_empty() {
-        return Err(Refusal::NotYet { what: "a record without an act".to_owned() });
-    }
-    if message.endorsements.len() > crate::act::ENDORSEMENTS_MAX {
-        return Err(Refusal::Carrier { reason: "it has too many endorsements" });
+        return Err(match first {
+            true => Refusal::Carrier { reason: "it has no act, and an operator log begins with one" },
+            false => Refusal::NotYet { what: "a carrier record, without an act,".to_owned() },
+        });
     }
     let act = message.act.clone();
     let endorsements =
@@ -80,26 +59,17 @@ pub(super) fn open(log: &LogName, contents: &[u8]) -> Result<Opened, Refusal> {
     Ok(Opened { prev: record.prev, time: record.time, entries: record.entries, act, endorsements })
 }
 
-/// The v1 entries that stand for an act of the operator log: the commit keys, and nothing else.
-fn projection(act: &Act, first: bool) -> Vec<OperatorEntry> {
-    let grants = act.steps.iter().filter_map(|step| match step {
-        Step::Grant(grant) if grant.powers.iter().any(|power| power == "commit") => Some(grant),
-        _ => None,
-    });
-    let keys = grants.flat_map(|grant| grant.keys.iter());
-    keys.enumerate()
-        .map(|(at, key)| match (first, at) {
-            (true, 0) => OperatorEntry::Init { key: key.clone() },
-            _ => OperatorEntry::GrantFlat { key: key.clone(), permissions: OperatorPermission::ALL.to_vec() },
-        })
-        .collect()
-}
-
-/// The record's v1 entries are its act's projection, no more and no less.
-pub(super) fn check_projection(act: &Act, opened: &Opened) -> Result<(), Refusal> {
-    if opened.entries == projection(act, opened.prev.is_none()) {
-        Ok(())
-    } else {
-        Err(Refusal::Carrier { reason: "its v1 entries are not those that stand for its act" })
+/// The v1 entries that stand for an act of the operator log: the keys that it gives `commit`, nothing else.
+pub(super) fn projection(committers: &[PublicKey], first: bool) -> Result<Vec<OperatorEntry>, Refusal> {
+    if first && committers.is_empty() {
+        return Err(step_refused(
+            "Init",
+            "the same act must give `commit` to a key, or nothing could be signed",
+        ));
     }
+    let entry = |(at, key): (usize, &PublicKey)| match (first, at) {
+        (true, 0) => OperatorEntry::Init { key: key.clone() },
+        _ => OperatorEntry::GrantFlat { key: key.clone(), permissions: OperatorPermission::ALL.to_vec() },
+    };
+    Ok(committers.iter().enumerate().map(entry).collect())
 }

@@ -1,68 +1,22 @@
 //! Roles: named sets of keys with a threshold, powers, a scope, an end, and a place in the tree under `owner`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use super::scope::NameScope;
 use super::{DEPTH_MAX, OWNER};
-use crate::id::RecordId;
+pub use crate::act::power::Power;
+pub use crate::act::scope::{NameScope, Scope, VersionScope};
+use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
 use crate::time::Time;
 
-/// What a role of the operator log may do.
+/// The record and the step in it that made a role: what a role is known by. A name may be taken again once its
+/// role is dead, and the new role has none of the old one's children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Power {
-    /// Sign checkpoints.
-    Commit,
-    /// Start namespaces.
-    Define,
-    /// Replace a namespace's owners.
-    Recover,
-    /// Marks the registry's publishing keys.
-    Publish,
-    /// Say that a namespace is another registry's.
-    Import,
-    /// Remove content.
-    Takedown,
-}
-
-impl Power {
-    const ALL: [Self; 6] =
-        [Self::Commit, Self::Define, Self::Recover, Self::Publish, Self::Import, Self::Takedown];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Define => "define",
-            Self::Recover => "recover",
-            Self::Publish => "publish",
-            Self::Import => "import",
-            Self::Takedown => "takedown",
-        }
-    }
-
-    /// The power with this name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|power| power.as_str() == text)
-    }
-
-    /// Whether it is held only by roles directly under `owner` whose grant names it, and never copied.
-    #[must_use]
-    pub fn is_named_only(self) -> bool {
-        matches!(self, Self::Commit | Self::Publish)
-    }
-
-    /// What `owner` may do and hand on: everything but the powers that only a named role holds.
-    pub(super) fn of_owner() -> BTreeSet<Self> {
-        Self::ALL.into_iter().filter(|power| !power.is_named_only()).collect()
-    }
-}
-
-impl fmt::Display for Power {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+pub struct RoleId {
+    /// The record.
+    pub record: RecordId,
+    /// The step's place in its act, from 0.
+    pub step: usize,
 }
 
 /// A role.
@@ -70,42 +24,50 @@ impl fmt::Display for Power {
 pub struct Role {
     /// Its name.
     pub name: String,
-    /// The record and step that made it: a new role under a dead one's name is another role.
-    pub made: (RecordId, usize),
+    /// What made it.
+    pub made: RoleId,
     /// Its keys.
     pub keys: BTreeMap<KeyId, PublicKey>,
     /// How many of them must agree.
     pub threshold: u32,
     /// What it may do.
     pub powers: BTreeSet<Power>,
-    /// On which names; empty means on all.
-    pub scope: Vec<NameScope>,
-    /// When it ends.
+    /// On what; `commit` and `publish` have nothing to do with it.
+    pub scope: Scope,
+    /// The last moment of its life; `None` if it has none of its own.
     pub not_after: Option<Time>,
     /// How deep it may delegate.
     pub depth: u32,
     /// The role that it hangs under; `None` for `owner`.
-    pub parent: Option<String>,
+    pub parent: Option<RoleId>,
 }
 
 impl Role {
-    pub(super) fn owner(keys: &[PublicKey], threshold: u32, record: RecordId) -> Self {
+    /// What Init makes: everything, for ever, but the powers that only a grant by name gives.
+    pub(super) fn owner(layer: Layer, keys: &[PublicKey], threshold: u32, made: RoleId) -> Self {
+        let powers = Power::ALL.into_iter().filter(|power| power.is_of(layer) && !power.is_named_only());
         Self {
             name: OWNER.to_owned(),
-            made: (record, 0),
+            made,
             keys: keys.iter().map(|key| (key.id(), key.clone())).collect(),
             threshold,
-            powers: Power::of_owner(),
-            scope: vec![NameScope::all()],
+            powers: powers.collect(),
+            scope: Scope::Unlimited,
             not_after: None,
             depth: DEPTH_MAX,
             parent: None,
         }
     }
 
-    /// Whether its scope covers a name.
+    /// Whether it is the role `owner`.
     #[must_use]
-    pub fn covers(&self, name: &str) -> bool {
-        self.scope.iter().any(|scope| scope.covers(name))
+    pub fn is_owner(&self) -> bool {
+        self.parent.is_none()
+    }
+
+    /// How many of its keys are among these.
+    pub(super) fn count(&self, signers: &BTreeSet<KeyId>) -> u32 {
+        let found = self.keys.keys().filter(|key| signers.contains(key)).count();
+        u32::try_from(found).unwrap_or(u32::MAX)
     }
 }
