@@ -13,6 +13,10 @@ use crate::name::Namespace;
 use crate::proto::{self, operator_entry, package_entry};
 use crate::time::Time;
 
+mod lenient;
+#[cfg(test)]
+mod tests;
+
 /// The only hash algorithm there is.
 const HASH_ALGORITHM: &str = "sha256";
 
@@ -41,10 +45,6 @@ pub enum RecordError {
 
 fn bad(field: &'static str, value: impl Into<String>) -> RecordError {
     RecordError::Field { field, value: value.into() }
-}
-
-fn decode<M: Message + Default>(bytes: &[u8]) -> Result<M, RecordError> {
-    M::decode(bytes).map_err(|error| RecordError::Decode { reason: error.to_string() })
 }
 
 fn parse<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, RecordError> {
@@ -201,7 +201,7 @@ impl PackageRecord {
     /// # Errors
     /// [`RecordError`].
     pub fn decode(contents: &[u8]) -> Result<Self, RecordError> {
-        Self::from_message(decode(contents)?)
+        Self::from_message(lenient::package(contents)?)
     }
 
     pub(crate) fn from_message(message: proto::PackageRecord) -> Result<Self, RecordError> {
@@ -361,7 +361,7 @@ impl OperatorRecord {
     /// # Errors
     /// [`RecordError`].
     pub fn decode(contents: &[u8]) -> Result<Self, RecordError> {
-        Self::from_message(decode(contents)?)
+        Self::from_message(lenient::operator(contents)?)
     }
 
     pub(crate) fn from_message(message: proto::OperatorRecord) -> Result<Self, RecordError> {

@@ -128,9 +128,8 @@ fn every_act_is_read_written_back_and_endorsed() {
     }
     kinds.sort_unstable();
     kinds.dedup();
-    let all = [
-        "Admit", "Annotate", "Grant", "Import", "Init", "Recover", "Release", "Revoke", "Takedown", "Yank",
-    ];
+    let all =
+        ["Admit", "Annotate", "Grant", "Import", "Init", "Recover", "Release", "Revoke", "Takedown", "Yank"];
     assert_eq!((acts, kinds), (24, all.to_vec()));
 }
 
