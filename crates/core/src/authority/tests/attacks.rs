@@ -184,6 +184,49 @@ fn carrying_leaves_out_who_has_no_say() {
 /// A change to the message of a valid record with two endorsements, and the words of the refusal.
 type Forgery = (fn(&mut proto::OperatorRecord), &'static str);
 
+const FORGERIES: &[Forgery] = &[
+    (|m| m.entries.clear(), "not those that stand for its act"),
+    (|m| m.entries.push(m.entries[0].clone()), "not those that stand for its act"),
+    (
+        |m| {
+            let define = proto::OperatorDefineNamespace { namespace: "acme".to_owned() };
+            let contents = Some(proto::operator_entry::Contents::DefineNamespace(define));
+            m.entries.push(proto::OperatorEntry { contents });
+        },
+        "not those that stand for its act",
+    ),
+    (
+        |m| {
+            if let Some(proto::operator_entry::Contents::GrantFlat(grant)) = &mut m.entries[0].contents {
+                grant.permissions.pop();
+            }
+        },
+        "not those that stand for its act",
+    ),
+    (|m| m.endorsements.reverse(), "out of order"),
+    (|m| m.endorsements.insert(0, m.endorsements[0].clone()), "twice"),
+    (|m| _ = m.endorsements.pop(), "it has 1"),
+    (|m| m.endorsements.clear(), "it has 0"),
+    (|m| m.endorsements[0].signature = m.endorsements[1].signature.clone(), "does not verify"),
+    (
+        |m| {
+            let act = m.act.clone();
+            m.endorsements.push(endorse(&act, &key(99)).unwrap().to_message());
+            m.endorsements.sort_by(|a, b| a.key_id.cmp(&b.key_id));
+        },
+        "by a key in no live role",
+    ),
+    (|m| m.act.clear(), "a carrier record, without an act, is not possible yet"),
+    (|m| m.act = [&m.act[..], &[0xa2, 0x01, 0x00]].concat().into(), "not canonically encoded"),
+    (|m| m.prev = None, "prev is not the log's latest record"),
+    (|m| m.prev = Some(Layer::Operator.record_id(b"x").to_string()), "prev is not the log's"),
+    (|m| m.version = 1, "protocol version is not 0"),
+    (|m| m.time = None, "time"),
+    (|m| m.time = Some(proto::Timestamp { seconds: 0, nanos: -1 }), "time"),
+    (|m| m.time = Some(proto::Timestamp { seconds: START.seconds() - 1, nanos: 0 }), "predecessor's"),
+    (|m| m.time = Some(proto::Timestamp { seconds: START.seconds() + 61, nanos: 0 }), "may be done from"),
+];
+
 #[test]
 fn a_record_that_is_not_the_acts_own_is_invalid() {
     let mut log = Log::begun();
@@ -203,49 +246,7 @@ fn a_record_that_is_not_the_acts_own_is_invalid() {
     refuses(judge(carried.contents.clone(), &key(PUBLISHING)), "never held `commit`");
     refuses(judge(carried.contents.clone(), &key(1)), "never held `commit`");
 
-    let rows: &[Forgery] = &[
-        (|m| m.entries.clear(), "not those that stand for its act"),
-        (|m| m.entries.push(m.entries[0].clone()), "not those that stand for its act"),
-        (
-            |m| {
-                let define = proto::OperatorDefineNamespace { namespace: "acme".to_owned() };
-                let contents = Some(proto::operator_entry::Contents::DefineNamespace(define));
-                m.entries.push(proto::OperatorEntry { contents });
-            },
-            "not those that stand for its act",
-        ),
-        (
-            |m| {
-                if let Some(proto::operator_entry::Contents::GrantFlat(grant)) = &mut m.entries[0].contents {
-                    grant.permissions.pop();
-                }
-            },
-            "not those that stand for its act",
-        ),
-        (|m| m.endorsements.reverse(), "out of order"),
-        (|m| m.endorsements.insert(0, m.endorsements[0].clone()), "twice"),
-        (|m| _ = m.endorsements.pop(), "it has 1"),
-        (|m| m.endorsements.clear(), "it has 0"),
-        (|m| m.endorsements[0].signature = m.endorsements[1].signature.clone(), "does not verify"),
-        (
-            |m| {
-                let act = m.act.clone();
-                m.endorsements.push(endorse(&act, &key(99)).unwrap().to_message());
-                m.endorsements.sort_by(|a, b| a.key_id.cmp(&b.key_id));
-            },
-            "by a key in no live role",
-        ),
-        (|m| m.act.clear(), "a carrier record, without an act, is not possible yet"),
-        (|m| m.act = [&m.act[..], &[0xa2, 0x01, 0x00]].concat().into(), "not canonically encoded"),
-        (|m| m.prev = None, "prev is not the log's latest record"),
-        (|m| m.prev = Some(Layer::Operator.record_id(b"x").to_string()), "prev is not the log's"),
-        (|m| m.version = 1, "protocol version is not 0"),
-        (|m| m.time = None, "time"),
-        (|m| m.time = Some(proto::Timestamp { seconds: 0, nanos: -1 }), "time"),
-        (|m| m.time = Some(proto::Timestamp { seconds: START.seconds() - 1, nanos: 0 }), "predecessor's"),
-        (|m| m.time = Some(proto::Timestamp { seconds: START.seconds() + 61, nanos: 0 }), "may be done from"),
-    ];
-    for (change, words) in rows {
+    for (change, words) in FORGERIES {
         let mut message = proto::OperatorRecord::decode(carried.contents.as_slice()).unwrap();
         change(&mut message);
         refuses(judge(message.encode_to_vec(), &commit), words);
