@@ -7,6 +7,7 @@
     reason = "this program talks to a person at a terminal"
 )]
 
+mod bench;
 mod checkout;
 mod run;
 mod test;
@@ -19,6 +20,8 @@ usage: cargo xtask CHORE
 
   test    everything that must hold before a change goes in: format, clippy, cargo-deny, all tests,
           the real clients, core for wasm32
+  bench publish
+          publishing and reading against the reference registry, in one run
   tools   only fetch and build the pinned programs that `test` needs
 ";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match *words.as_slice() {
         ["test"] => test::run(),
         ["tools"] => tools::install_all(),
+        ["bench", "publish"] => bench::publish(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -24,12 +24,30 @@ pub(crate) const WARG: Tool = Tool { package: "warg-cli", version: "0.10.0", pro
 /// Licences, bans and sources of the dependency graph.
 pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
 
+/// The reference registry, which the benchmarks measure against.
+pub(crate) const WARG_SERVER: Tool =
+    Tool { package: "warg-server", version: "0.10.0", program: "warg-server" };
+
 const ALL: &[Tool] = &[WARG, CARGO_DENY];
 
 impl Tool {
     /// Where the program is once it is installed.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         Ok(install_root()?.join("bin").join(self.program))
+    }
+
+    /// Installs a peer for the benchmarks, built as for production; where the program is.
+    pub(crate) fn install_peer(&self) -> Result<PathBuf> {
+        let install_root = checkout::cache()?.join("peers");
+        std::fs::create_dir_all(&install_root)?;
+        if !self.is_installed(&install_root) {
+            let mut cargo = run::cargo(&["install", "--locked", "--force", self.package]);
+            cargo.args(["--version", &format!("={}", self.version), "--features", "postgres", "--root"]);
+            cargo.arg(&install_root).current_dir(&install_root);
+            cargo.env("CARGO_TARGET_DIR", install_root.with_file_name("target-peers"));
+            run::must(&mut cargo)?;
+        }
+        Ok(install_root.join("bin").join(self.program))
     }
 
     fn is_installed(&self, install_root: &Path) -> bool {

@@ -148,7 +148,7 @@ async fn bad_requests_are_told_what_is_wrong() {
         assert!(reply.json()["message"].is_string(), "{path} {shown}");
     }
     let many: serde_json::Map<_, _> =
-        (0..101_u8).map(|i| (Digest::of(&[i]).to_string(), Value::Null)).collect();
+        (0..10_001_u32).map(|i| (Digest::of(&i.to_be_bytes()).to_string(), Value::Null)).collect();
     for (path, body, expected) in [
         ("/v1/fetch/logs", json!({"logLength": 99}), json!({"status": 404, "type": "logLength", "id": 99})),
         (
