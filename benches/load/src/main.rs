@@ -21,7 +21,7 @@ use crate::http::{Connection, get, post};
 use crate::records::{CONTENT, Prepared, author, first, name};
 
 /// Retries of a connection before the load gives up.
-const RETRIES_MAX: usize = 10_000;
+const RETRIES_MAX: usize = 1_000;
 
 struct Options(HashMap<String, String>);
 
@@ -121,7 +121,7 @@ async fn publish(options: &Options) -> Result<Value> {
             let (mut later, mut retries) = (Vec::new(), 0usize);
             while let Some(record) = prepared.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let mut answer = connection.send(&record.request).await?;
-                // The reference on PostgreSQL answers some records with 500 under load; a client would try again.
+                // A server that is busy is tried again, as a client would.
                 while answer.status >= 500 && retries < RETRIES_MAX {
                     retries += 1;
                     tokio::time::sleep(Duration::from_millis(1)).await;

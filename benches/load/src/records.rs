@@ -40,9 +40,12 @@ pub fn name(run: &str, number: usize) -> Result<PackageName> {
     format!("{NAMESPACE}:{run}-{letters}").parse().context("a load's name")
 }
 
+/// The present to the nanosecond: a record's id tells its contents only, and the reference on PostgreSQL takes no id
+/// twice, whatever the log.
 fn now() -> Result<Time> {
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-    Ok(Time::from_millis(u64::try_from(millis)?))
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let (seconds, nanos) = (i64::try_from(now.as_secs())?, i32::try_from(now.subsec_nanos())?);
+    Time::new(seconds, nanos).context("the clock's time")
 }
 
 /// The first record of a package: Init, and a release of [`CONTENT`].
