@@ -36,6 +36,15 @@ impl Server {
         &self.url
     }
 
+    /// Runs `wargate verify` on a release, keeping trust in `state`; panics unless everything holds.
+    pub fn verifies(&self, state: &Path, release: &str) {
+        let mut command = Command::new(super::program("WARGATE_BIN"));
+        command.args(["verify", release, "--registry", &self.url]).env("WARGATE_STATE", state);
+        let output = command.stdin(Stdio::null()).output().expect("wargate runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{release} does not verify: {said}");
+    }
+
     fn start_at(data: &Path, address: &str) -> Self {
         let mut command = Command::new(super::program("WARGATE_BIN"));
         command.args(["serve", "--listen", address, "--data"]).arg(data);

@@ -15,7 +15,7 @@ fn start() -> (TempDir, Server, Person, Person) {
 
 #[test]
 fn all_of_the_corpus_goes_from_one_person_to_the_other() {
-    let (_data, _server, anna, ben) = start();
+    let (data, server, anna, ben) = start();
     let files: Vec<_> = corpus::components_and_wit().into_iter().collect();
     let (of_anna, of_ben) = files.split_at(files.len() / 2);
     // At the same time, as people do.
@@ -28,11 +28,16 @@ fn all_of_the_corpus_goes_from_one_person_to_the_other() {
         scope.spawn(|| publish(&anna, of_anna));
         publish(&ben, of_ben);
     });
+    let server = server.crash_and_restart(data.path());
     // Each the other's: what one published oneself would come from the client's own cache.
     for (reader, files) in [(&ben, of_anna), (&anna, of_ben)] {
         for (word, file) in files {
             reader.downloads_the_bytes_of(&format!("test:{word}"), "1.0.0", file);
         }
+    }
+    let trust = TempDir::new().unwrap();
+    for (word, _) in &files {
+        server.verifies(trust.path(), &format!("test:{word}@1.0.0"));
     }
 }
 
