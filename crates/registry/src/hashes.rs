@@ -11,7 +11,7 @@ use object_store::ObjectStore;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use wargate_core::digest::Digest;
-use wargate_core::log::tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TilePath, node_in_tile};
+use wargate_core::log::tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TilePath};
 use wargate_core::log::tree::{NodeId, node_hash};
 use wargate_core::map::page::{Page, PageRef, Pages, missing};
 use wargate_core::map::segment::SegmentIndex;
@@ -33,9 +33,9 @@ const PAGE_BYTES: u64 = 16 * 112;
 #[derive(Clone)]
 pub(crate) struct ByBytes;
 
-impl Weighter<TileId, Arc<FullTile>> for ByBytes {
-    fn weight(&self, _: &TileId, _: &Arc<FullTile>) -> u64 {
-        ENTRY_OVERHEAD_BYTES + FULL_TILE_BYTES
+impl Weighter<TileId, Arc<TileRows>> for ByBytes {
+    fn weight(&self, _: &TileId, _: &Arc<TileRows>) -> u64 {
+        ENTRY_OVERHEAD_BYTES + TILE_ROWS_BYTES
     }
 }
 
@@ -46,22 +46,17 @@ impl Weighter<PageRef, Arc<Page>> for ByBytes {
 }
 
 /// Bytes of a full tile with the hashes above it.
-const FULL_TILE_BYTES: u64 = 2 * 32 * TILE_WIDTH as u64;
+const TILE_ROWS_BYTES: u64 = 2 * 32 * TILE_WIDTH as u64;
 
-/// A tile at hand.
-enum Tile {
-    Full(Arc<FullTile>),
-    Partial(Arc<[Digest]>),
-}
-
-/// A full tile with every hash above its own, so that a proof looks them up instead of computing them again.
-struct FullTile {
+/// A tile with every hash above its own, so that a proof looks them up instead of computing them again.
+#[derive(Debug)]
+pub(crate) struct TileRows {
     /// By height above the tile's own hashes.
     rows: Vec<Vec<Digest>>,
 }
 
-impl FullTile {
-    fn new(hashes: Vec<Digest>) -> Self {
+impl TileRows {
+    pub(crate) fn new(hashes: Vec<Digest>) -> Self {
         let mut rows = vec![hashes];
         while let Some(row) = rows.last().filter(|row| row.len() > 1) {
             let above =
@@ -81,13 +76,13 @@ impl FullTile {
 /// Immutable hashes kept in memory, bounded in bytes.
 pub(crate) struct Hashes {
     objects: Arc<dyn ObjectStore>,
-    tiles: Cache<TileId, Arc<FullTile>, ByBytes>,
+    tiles: Cache<TileId, Arc<TileRows>, ByBytes>,
     pages: Cache<PageRef, Arc<Page>, ByBytes>,
 }
 
 impl Hashes {
     pub(crate) fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        let tiles_count = TILE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + FULL_TILE_BYTES);
+        let tiles_count = TILE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + TILE_ROWS_BYTES);
         let pages_count = PAGE_CACHE_BYTES / (ENTRY_OVERHEAD_BYTES + PAGE_BYTES);
         Self {
             objects,
@@ -102,18 +97,14 @@ impl Hashes {
         state: &State,
         nodes: &BTreeSet<NodeId>,
     ) -> Result<BTreeMap<NodeId, Digest>, Error> {
-        let mut tiles: BTreeMap<TileId, Tile> = BTreeMap::new();
+        let mut tiles: BTreeMap<TileId, Arc<TileRows>> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for node in nodes {
             let (id, _) = node.tile();
             if let Entry::Vacant(tile) = tiles.entry(id) {
                 tile.insert(self.tile(state, id).await?);
             }
-            let hash = match tiles.get(&id) {
-                Some(Tile::Full(tile)) => tile.node(*node),
-                Some(Tile::Partial(tile)) => node_in_tile(*node, tile),
-                None => None,
-            };
+            let hash = tiles.get(&id).and_then(|tile| tile.node(*node));
             let hash =
                 hash.ok_or_else(|| Error::internal("find a log hash", format!("tile {id:?} is too short")))?;
             found.insert(*node, hash);
@@ -121,12 +112,12 @@ impl Hashes {
         Ok(found)
     }
 
-    async fn tile(&self, state: &State, id: TileId) -> Result<Tile, Error> {
-        if let Some(partial) = state.tree.edge.partial_tile(id) {
-            return Ok(Tile::Partial(partial.into()));
+    async fn tile(&self, state: &State, id: TileId) -> Result<Arc<TileRows>, Error> {
+        if let Some(tile) = state.edge_tile(id) {
+            return Ok(tile);
         }
         if let Some(tile) = self.tiles.get(&id) {
-            return Ok(Tile::Full(tile));
+            return Ok(tile);
         }
         let staged = state.staged.iter().rev().find_map(|staged| staged.tiles.get(&id));
         let hashes = match staged {
@@ -138,9 +129,9 @@ impl Hashes {
                     .ok_or_else(|| Error::internal("find a log tile", format!("`{path}` is missing")))?
             }
         };
-        let tile = Arc::new(FullTile::new(hashes));
+        let tile = Arc::new(TileRows::new(hashes));
         self.tiles.insert(id, tile.clone());
-        Ok(Tile::Full(tile))
+        Ok(tile)
     }
 
     /// All pages on the way to these keys under `root`.

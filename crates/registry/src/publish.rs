@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use wargate_core::id::{Layer, LogId, RecordId};
@@ -75,6 +76,8 @@ struct Admitted {
     id: RecordId,
     name: PackageName,
     envelope: Envelope,
+    /// The envelope as the ledger and the bundles hold it.
+    encoded: Bytes,
     record: PackageRecord,
     /// What its releases name.
     contents: Vec<Digest>,
@@ -86,6 +89,7 @@ pub(crate) async fn publish(
     signed: SignedRecord,
     wait: Duration,
 ) -> Result<RecordStatus, Error> {
+    let arriving = shared.arrive();
     let sources = signed.sources;
     let admitted = admit(shared, signed.name, signed.envelope)?;
     let links = sources::check(&shared.config, &admitted.contents, &sources)?;
@@ -109,10 +113,11 @@ pub(crate) async fn publish(
         log,
         record: id,
         name: admitted.name.clone(),
-        envelope: admitted.envelope.encode().into(),
+        envelope: admitted.encoded,
         state: if missing.is_empty() { PendingState::Ready } else { PendingState::Sourcing },
     };
     if !missing.is_empty() {
+        drop(arriving);
         return wait_for_content(shared, &row, links, missing).await;
     }
     if !links.is_empty() {
@@ -127,6 +132,7 @@ pub(crate) async fn publish(
     // Its commit is the first durable moment of a record that lacks nothing; only one that has to be answered
     // before its verdict becomes pending.
     let verdict = hand_in(shared, row.seq, log, id, submission).await?;
+    drop(arriving);
     match wait_for_verdict(shared, &log, &id, verdict, wait).await? {
         RecordStatus::Processing { .. } => keep_pending(shared, &row).await,
         status => Ok(status),
@@ -176,7 +182,8 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
         return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
     }
     let invalid = |reason: String| Error::Invalid { reason };
-    if envelope.encode().len() > ENVELOPE_BYTES_MAX {
+    let encoded: Bytes = envelope.encode().into();
+    if encoded.len() > ENVELOPE_BYTES_MAX {
         return Err(invalid(format!("the record has more than {ENVELOPE_BYTES_MAX} bytes")));
     }
     let record = PackageRecord::decode(&envelope.contents).map_err(|error| invalid(error.to_string()))?;
@@ -197,6 +204,7 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
         contents: record.contents().collect(),
         name,
         envelope,
+        encoded,
         record,
     })
 }

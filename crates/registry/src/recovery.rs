@@ -67,7 +67,7 @@ pub(crate) async fn load(
         edge,
     };
     let committed = committed(&signed, origin, &operator)?;
-    Ok(Some(State { committed, tree, staged, laid_down: base }))
+    Ok(Some(State::new(committed, tree, staged, base)))
 }
 
 fn check_root(edge: &Edge, checkpoint: &Checkpoint) -> Result<(), Error> {

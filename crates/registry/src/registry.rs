@@ -85,6 +85,7 @@ impl Registry {
             in_flight: RecordsInFlight::default(),
             last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
             waiting: AtomicUsize::new(0),
+            arriving: AtomicUsize::new(0),
             committed: Notify::new(),
             laid_down: Notify::new(),
             closing: AtomicBool::new(false),

@@ -25,7 +25,8 @@ use crate::error::Error;
 use crate::hashes::Hashes;
 use crate::in_flight::VerdictSender;
 use crate::limits::{
-    BATCH_RECORDS_MAX, CHECKPOINT_AGE_MAX, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN, STAGED_BUNDLES_MAX,
+    BATCH_RECORDS_MAX, CHECKPOINT_AGE_MAX, GATHER_TURNS_MAX, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN,
+    STAGED_BUNDLES_MAX,
 };
 use crate::recovery;
 use crate::shared::Shared;
@@ -93,15 +94,26 @@ impl Sequencer {
                 Wake::Closed => return None,
             }
         }
-        // Whoever was answered by the same sync as the last commit is about to hand in: let them.
-        tokio::task::yield_now().await;
-        while batch.len() < BATCH_RECORDS_MAX {
-            let Ok(queued) = self.queue.try_recv() else { break };
-            if !self.recovered.remove(&queued.seq) {
-                batch.push(queued);
-            }
-        }
+        self.gather(&mut batch).await;
         Some(batch)
+    }
+
+    /// Adds what waits, and what is being taken in at this moment: those requests are here already, and a commit that
+    /// they share costs less than one more. Bounded by turns, not by time; alone, a record goes at once.
+    async fn gather(&mut self, batch: &mut Vec<Queued>) {
+        for _ in 0..GATHER_TURNS_MAX {
+            while batch.len() < BATCH_RECORDS_MAX
+                && let Ok(queued) = self.queue.try_recv()
+            {
+                if !self.recovered.remove(&queued.seq) {
+                    batch.push(queued);
+                }
+            }
+            if batch.len() == BATCH_RECORDS_MAX || self.shared.arriving.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn wait_for_one(&mut self) -> Wake {
@@ -339,12 +351,13 @@ impl Step<'_> {
         let mut staged_records = Vec::with_capacity(draft.records.len());
         for accepted in &draft.records {
             let envelope = self.sign(accepted)?;
-            batch.push(records::insert(accepted.index, &accepted.log_id, &accepted.record, &envelope));
+            let envelope: bytes::Bytes = envelope.encode().into();
+            batch.push(records::insert(accepted.index, &accepted.log_id, &accepted.record, envelope.clone()));
             batch.extend(logs::follow(accepted));
             staged_records.push(Arc::new(StagedRecord {
                 entry: entry(&accepted.log_id, &accepted.record),
                 name: accepted.first.then(|| accepted.log.clone()),
-                envelope: envelope.encode().into(),
+                envelope,
             }));
         }
         let checkpoint = match (&draft.checkpoint, self.previous) {

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) committed: Notify,
     /// Something was laid down: there is room for commits.
     pub(crate) laid_down: Notify,
+    /// Records that are being taken in and are not handed to the sequencer yet.
+    pub(crate) arriving: AtomicUsize,
     /// No new work is taken.
     pub(crate) closing: AtomicBool,
     /// Wakes whoever waits for work when the registry closes.
@@ -49,7 +51,22 @@ impl Shared {
         self.last_seq.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Counts one more record as arriving, until the answer is dropped.
+    pub(crate) fn arrive(&self) -> Arriving<'_> {
+        self.arriving.fetch_add(1, Ordering::Relaxed);
+        Arriving(&self.arriving)
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+}
+
+/// A record that is being taken in.
+pub(crate) struct Arriving<'a>(&'a AtomicUsize);
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

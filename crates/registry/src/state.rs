@@ -1,18 +1,19 @@
 //! What is committed, as every reader sees it: swapped whole, never changed in place.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use wargate_core::checkpoint::SignedCheckpoint;
 use wargate_core::digest::Digest;
 use wargate_core::key::PublicKey;
-use wargate_core::log::tile::TileId;
+use wargate_core::log::tile::{TileId, TilePath, tiles_of};
 use wargate_core::map::page::{Page, PageRef};
 use wargate_core::name::LogName;
 use wargate_core::plan::Tree;
 
 use crate::error::Error;
+use crate::hashes::TileRows;
 
 /// A committed checkpoint in both encodings.
 #[derive(Debug, Clone)]
@@ -73,23 +74,35 @@ pub(crate) struct State {
     pub(crate) staged: Vec<Arc<Staged>>,
     /// Everything below this tree size is in the objects.
     pub(crate) laid_down: u64,
+    /// The partial tiles of the right edge, with the hashes above theirs; made when first asked for.
+    edge_tiles: OnceLock<HashMap<TileId, Arc<TileRows>>>,
 }
 
 impl State {
+    pub(crate) fn new(committed: Committed, tree: Tree, staged: Vec<Arc<Staged>>, laid_down: u64) -> Self {
+        Self { committed, tree, staged, laid_down, edge_tiles: OnceLock::new() }
+    }
+
+    /// A partial tile of the right edge.
+    pub(crate) fn edge_tile(&self, id: TileId) -> Option<Arc<TileRows>> {
+        let edge = &self.tree.edge;
+        let rows =
+            |path: TilePath| Some((path.id, Arc::new(TileRows::new(edge.partial_tile(path.id)?.to_vec()))));
+        let tiles =
+            self.edge_tiles.get_or_init(|| tiles_of(edge.size()).into_iter().filter_map(rows).collect());
+        tiles.get(&id).cloned()
+    }
+
     /// The state after one more commit.
     pub(crate) fn with(&self, committed: Committed, tree: Tree, staged: Option<Arc<Staged>>) -> Self {
         let mut all = self.staged.clone();
         all.extend(staged);
-        Self { committed, tree, staged: all, laid_down: self.laid_down }
+        Self::new(committed, tree, all, self.laid_down)
     }
 
     /// The state once everything below `size` is in the objects.
     pub(crate) fn laid_down_to(&self, size: u64) -> Self {
-        Self {
-            committed: self.committed.clone(),
-            tree: self.tree.clone(),
-            staged: self.staged.iter().filter(|staged| staged.size > size).cloned().collect(),
-            laid_down: self.laid_down.max(size),
-        }
+        let staged = self.staged.iter().filter(|staged| staged.size > size).cloned().collect();
+        Self::new(self.committed.clone(), self.tree.clone(), staged, self.laid_down.max(size))
     }
 }

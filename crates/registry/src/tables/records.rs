@@ -1,10 +1,11 @@
 //! `records`: the log's records in order, and what a refused one was refused for.
 
+use bytes::Bytes;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId};
 
 use super::{Columns, bytes, int, text};
-use crate::db::{Row, Statement};
+use crate::db::{Row, Statement, Value};
 use crate::error::Error;
 
 /// A committed record.
@@ -16,15 +17,10 @@ pub(crate) struct RecordRow {
     pub(crate) envelope: Envelope,
 }
 
-pub(crate) fn insert(index: u64, log: &LogId, record: &RecordId, envelope: &Envelope) -> Statement {
+pub(crate) fn insert(index: u64, log: &LogId, record: &RecordId, envelope: Bytes) -> Statement {
     Statement::new(
         "insert into records (idx, log_id, record_id, envelope) values ($1, $2, $3, $4)",
-        vec![
-            int(index),
-            bytes(log.as_bytes()),
-            bytes(record.as_bytes()),
-            crate::db::Value::Bytes(envelope.encode().into()),
-        ],
+        vec![int(index), bytes(log.as_bytes()), bytes(record.as_bytes()), Value::Bytes(envelope)],
     )
 }
 
