@@ -7,6 +7,8 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::future::try_join_all;
 use object_store::ObjectStore;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -27,8 +29,8 @@ const SEGMENT_HEAD_BYTES: u64 = 32 * 1024;
 /// About what a cached entry costs beside its payload, in bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 128;
 
-/// About what a page costs in memory, in bytes.
-const PAGE_BYTES: u64 = 16 * 112;
+/// About what an encoded page costs in memory, in bytes.
+const PAGE_BYTES: u64 = 256;
 
 #[derive(Clone)]
 pub(crate) struct ByBytes;
@@ -39,9 +41,9 @@ impl Weighter<TileId, Arc<TileRows>> for ByBytes {
     }
 }
 
-impl Weighter<PageRef, Arc<Page>> for ByBytes {
-    fn weight(&self, _: &PageRef, _: &Arc<Page>) -> u64 {
-        ENTRY_OVERHEAD_BYTES + PAGE_BYTES
+impl Weighter<PageRef, Bytes> for ByBytes {
+    fn weight(&self, _: &PageRef, page: &Bytes) -> u64 {
+        ENTRY_OVERHEAD_BYTES + page.len() as u64
     }
 }
 
@@ -77,7 +79,8 @@ impl TileRows {
 pub(crate) struct Hashes {
     objects: Arc<dyn ObjectStore>,
     tiles: Cache<TileId, Arc<TileRows>, ByBytes>,
-    pages: Cache<PageRef, Arc<Page>, ByBytes>,
+    /// Encoded: most pages hold few keys, and decoding costs less than the room.
+    pages: Cache<PageRef, Bytes, ByBytes>,
 }
 
 impl Hashes {
@@ -147,9 +150,9 @@ impl Hashes {
             if wanted.is_empty() {
                 return Ok(pages);
             }
-            for page_ref in wanted {
-                let page = self.page(state, &page_ref).await?;
-                pages.insert(page_ref, page);
+            let loaded = wanted.iter().map(|page_ref| self.page(state, page_ref));
+            for (page_ref, page) in wanted.iter().zip(try_join_all(loaded).await?) {
+                pages.insert(*page_ref, page);
             }
         }
     }
@@ -158,18 +161,21 @@ impl Hashes {
         if let Some(page) = state.staged.iter().rev().find_map(|staged| staged.pages.get(page_ref)) {
             return Ok(page.clone());
         }
-        if let Some(page) = self.pages.get(page_ref) {
-            return Ok(page);
-        }
-        let bytes = self.page_bytes(page_ref).await?;
-        let bytes = bytes.ok_or_else(|| damaged(page_ref, "it is missing"))?;
-        let page = Arc::new(Page::decode(&bytes).map_err(|error| damaged(page_ref, error))?);
-        self.pages.insert(*page_ref, page.clone());
-        Ok(page)
+        let bytes = match self.pages.get(page_ref) {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = self.page_bytes(page_ref).await?;
+                // A copy of its own, that does not hold the whole piece that was read.
+                let bytes = Bytes::copy_from_slice(&bytes.ok_or_else(|| damaged(page_ref, "it is missing"))?);
+                self.pages.insert(*page_ref, bytes.clone());
+                bytes
+            }
+        };
+        Ok(Arc::new(Page::decode(&bytes).map_err(|error| damaged(page_ref, error))?))
     }
 
     /// A page's bytes from its segment object; `None` if there is no such segment or page.
-    pub(crate) async fn page_bytes(&self, page_ref: &PageRef) -> Result<Option<bytes::Bytes>, Error> {
+    pub(crate) async fn page_bytes(&self, page_ref: &PageRef) -> Result<Option<Bytes>, Error> {
         let path = objects::segment_path(page_ref.segment);
         let Some(head) = objects::get_range(&self.objects, &path, 0..SEGMENT_HEAD_BYTES).await? else {
             return Ok(None);
@@ -192,7 +198,7 @@ impl Hashes {
     /// Keeps what a commit just made, since the next one will touch it again.
     pub(crate) fn keep_pages<'a>(&self, pages: impl Iterator<Item = (&'a PageRef, &'a Arc<Page>)>) {
         for (page_ref, page) in pages {
-            self.pages.insert(*page_ref, page.clone());
+            self.pages.insert(*page_ref, page.encode().into());
         }
     }
 }

@@ -9,7 +9,7 @@ pub const RECORD_ENTRIES_MAX: usize = 256;
 pub const BATCH_RECORDS_MAX: usize = 256;
 
 /// Turns of the runtime that the sequencer gives to records that are arriving, before it takes what is there.
-pub const GATHER_TURNS_MAX: usize = 256;
+pub const GATHER_TURNS_MAX: usize = 4;
 
 /// Commits that may wait to be laid down in the objects; beyond it writers are told to come back.
 pub const STAGED_BUNDLES_MAX: usize = 64;
