@@ -8,8 +8,9 @@ pub const RECORD_ENTRIES_MAX: usize = 256;
 /// Records in one commit.
 pub const BATCH_RECORDS_MAX: usize = 256;
 
-/// Turns of the runtime that the sequencer gives to records that are arriving, before it takes what is there.
-pub const GATHER_TURNS_MAX: usize = 4;
+/// How often the sequencer looks for records that are arriving before it commits what is there, giving way in
+/// between: more looks cost more in wake-ups than larger commits save.
+pub const GATHER_TURNS_MAX: usize = 2;
 
 /// Commits that may wait to be laid down in the objects; beyond it writers are told to come back.
 pub const STAGED_BUNDLES_MAX: usize = 64;

@@ -101,7 +101,10 @@ impl Sequencer {
     /// Adds what waits, and what is being taken in at this moment: those requests are here already, and a commit that
     /// they share costs less than one more. Bounded by turns, not by time; alone, a record goes at once.
     async fn gather(&mut self, batch: &mut Vec<Queued>) {
-        for _ in 0..GATHER_TURNS_MAX {
+        for turn in 0..GATHER_TURNS_MAX {
+            if turn > 0 {
+                tokio::task::yield_now().await;
+            }
             while batch.len() < BATCH_RECORDS_MAX
                 && let Ok(queued) = self.queue.try_recv()
             {
@@ -112,7 +115,6 @@ impl Sequencer {
             if batch.len() == BATCH_RECORDS_MAX || self.shared.arriving.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            tokio::task::yield_now().await;
         }
     }
 
