@@ -157,7 +157,13 @@ async fn wait_for_content(
 
 /// Makes a record durable whose verdict takes long, so that `processing` can be promised.
 async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus, Error> {
-    shared.db.write(vec![pending::insert(row, shared.clock.now_ms())]).await?;
+    match shared.db.write(vec![pending::insert(row, shared.clock.now_ms())]).await {
+        // Pending already: somebody who handed in the same record lost patience first.
+        Ok(()) | Err(DbError::Conflict { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Asked in this order: a verdict that ended the flight is what the look-up then finds.
+    let in_flight = shared.in_flight.holds(&row.log, &row.record);
     let standing = look_up(shared, &row.log, &row.record).await?;
     if let Standing::Known(status @ (RecordStatus::Published { .. } | RecordStatus::Rejected { .. })) =
         standing
@@ -165,6 +171,11 @@ async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus,
         // The verdict came first, and left nothing to end this row.
         shared.db.write(vec![pending::delete(&row.log, &row.record)]).await?;
         return Ok(status);
+    }
+    if !in_flight {
+        // A reload dropped it, maybe before the row was there to be taken up.
+        let queued = crate::recovery::queued(row)?;
+        hand_in(shared, row.seq, row.log, row.record, queued.submission).await?;
     }
     Ok(RecordStatus::Processing { record: row.record })
 }

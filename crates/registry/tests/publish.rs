@@ -287,3 +287,29 @@ async fn many_publish_at_once_and_share_commits() {
     assert_eq!(registry.snapshot().checkpoint().size(), 301);
     assert!(registry.syncs() - before < 300, "commits are shared: {}", registry.syncs() - before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_handed_in_twice_without_patience_gets_one_verdict() {
+    let (_dir, clock, registry) = registry().await;
+    for i in 0..40u8 {
+        let name = format!("acme:twice-{}{}", char::from(b'a' + i / 26), char::from(b'a' + i % 26));
+        let author = Author::new(10, &name, &clock);
+        let record = author.record(vec![author.init()]);
+        let id = record.envelope.record_id(Layer::Package);
+        let tries: Vec<_> = (0..4)
+            .map(|_| {
+                let (registry, record) = (registry.clone(), record.clone());
+                tokio::spawn(async move { registry.publish(record, Duration::ZERO).await })
+            })
+            .collect();
+        for attempt in tries {
+            let status = attempt.await.unwrap().unwrap();
+            assert!(
+                matches!(status, RecordStatus::Processing { .. } | RecordStatus::Published { .. }),
+                "{status:?}"
+            );
+        }
+        wait_published(&registry, &author.log(), &id).await;
+    }
+    assert_eq!(registry.snapshot().checkpoint().size(), 41);
+}
