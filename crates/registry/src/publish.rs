@@ -26,7 +26,7 @@ use crate::limits::{
 use crate::sequencer::Queued;
 use crate::shared::Shared;
 use crate::tables::pending::{PendingRow, PendingState};
-use crate::tables::{content, logs, pending, records};
+use crate::tables::{content, pending, standing};
 
 /// A signed package record, and where its content is to be had if not here.
 #[derive(Debug, Clone)]
@@ -234,23 +234,19 @@ impl Known {
     async fn read(shared: &Shared, admitted: &Admitted) -> Result<Self, Error> {
         let (log, id) = (&admitted.log, &admitted.id);
         let mut statements = vec![
-            records::select_index(log, id),
-            records::select_refusal(log, id),
+            standing::select(log, id, Some(&admitted.envelope.key_id)),
             pending::select_log(log, PENDING_PER_LOG_MAX),
-            logs::select_key(log, &admitted.envelope.key_id),
         ];
         statements.extend(admitted.contents.iter().map(content::select_exists));
         let mut answers = shared.db.read(statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
-        let published = records::index(next())?;
-        let refusal = records::refusal(next())?;
+        let row = standing::one(next())?;
         let waiting = pending::rows(next())?;
-        let signer = logs::key(next())?.map(|state| state.key);
         let missing: Vec<Digest> =
             admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
         let record = *id;
         let same = waiting.iter().find(|row| row.record == record);
-        let status = match (published, refusal, same) {
+        let status = match (row.index, row.refusal, same) {
             (Some(index), ..) => Some(committed(shared, record, index)),
             (None, Some(reason), _) => Some(RecordStatus::Rejected { record, reason }),
             (None, None, Some(row)) if row.state == PendingState::Ready => {
@@ -262,7 +258,7 @@ impl Known {
         if status.is_none() {
             check_conflict(&waiting, &admitted.record)?;
         }
-        Ok(Self { status, missing, signer })
+        Ok(Self { status, missing, signer: row.signer })
     }
 
     /// validate, as far as it can be done before the verdict: a signature that no order of events could mend.
@@ -371,19 +367,15 @@ enum Standing {
 }
 
 async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Standing, Error> {
-    let statements = vec![
-        records::select_index(log, record),
-        records::select_refusal(log, record),
-        pending::select_one(log, record),
-        logs::select(log),
-    ];
+    let statements = vec![standing::select(log, record, None), pending::select_one(log, record)];
     let mut answers = shared.db.read(statements).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
     let record = *record;
-    if let Some(index) = records::index(next())? {
+    let row = standing::one(next())?;
+    if let Some(index) = row.index {
         return Ok(Standing::Known(committed(shared, record, index)));
     }
-    if let Some(reason) = records::refusal(next())? {
+    if let Some(reason) = row.refusal {
         return Ok(Standing::Known(RecordStatus::Rejected { record, reason }));
     }
     match pending::rows(next())?.into_iter().next() {
@@ -394,10 +386,8 @@ async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Stan
         None if shared.in_flight.holds(log, &record) => {
             Ok(Standing::Known(RecordStatus::Processing { record }))
         }
-        None => Err(match logs::one(next())? {
-            Some(_) => Error::UnknownRecord { record },
-            None => Error::UnknownLog { log: *log },
-        }),
+        None if row.log_begun => Err(Error::UnknownRecord { record }),
+        None => Err(Error::UnknownLog { log: *log }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! gathers. There is no timer between acceptance and commit. The transaction in [`Sequencer::commit`] is *the*
 //! commit point; when its outcome is not a clear success, everything held in memory is dropped and reloaded.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -251,6 +251,9 @@ pub(crate) struct Step<'a> {
     pub(crate) laid_down: u64,
 }
 
+/// By log id, the log's number in the ledger: the index of its first record.
+type LogNumbers = HashMap<LogId, u64>;
+
 /// What a commit made.
 pub(crate) struct Done {
     pub(crate) committed: Committed,
@@ -272,7 +275,7 @@ impl Step<'_> {
         submissions: &[Submission],
         origins: &[(LogId, RecordId)],
     ) -> Result<Outcome, Error> {
-        let facts = self.facts(base, submissions).await?;
+        let (facts, numbers) = self.facts(base, submissions).await?;
         let now = self.clock.now();
         let key = self.config.commit_key.public().id();
         let draft = plan::decide(self.tree, facts, submissions, &key, now)
@@ -282,7 +285,7 @@ impl Step<'_> {
             self.db.write(batch).await?;
             return Ok(Outcome { verdicts: draft.verdicts, done: None });
         }
-        let done = self.draft_rows(&draft, &mut batch)?;
+        let done = self.draft_rows(&draft, numbers, &mut batch)?;
         metrics::counter!("wargate_records_committed_total").increment(draft.records.len() as u64);
         match self.db.write(batch).await {
             Ok(()) => Ok(Outcome { verdicts: draft.verdicts, done: Some(done) }),
@@ -291,15 +294,15 @@ impl Step<'_> {
         }
     }
 
-    /// Everything that the batch must be judged by.
+    /// Everything that the batch must be judged by, and the numbers of the logs that have begun.
     async fn facts(
         &self,
         base: Option<(&Hashes, &State)>,
         submissions: &[Submission],
-    ) -> Result<Facts, Error> {
+    ) -> Result<(Facts, LogNumbers), Error> {
         let needs = plan::needs(submissions);
         if needs.is_empty() {
-            return Ok(Facts::default());
+            return Ok((Facts::default(), LogNumbers::new()));
         }
         let mut statements = Vec::new();
         for (log, needs) in &needs {
@@ -308,9 +311,10 @@ impl Step<'_> {
         }
         let mut answers = self.db.read(statements).await?.into_iter();
         let mut next = || answers.next().ok_or_else(|| Error::internal("read facts", "an answer is missing"));
-        let mut facts = Facts::default();
+        let (mut facts, mut numbers) = (Facts::default(), LogNumbers::new());
         for (log, needs) in &needs {
             let row = logs::one(next()?)?;
+            numbers.extend(row.as_ref().map(|row| (*log, row.first_index)));
             let mut v1 =
                 package::State { head: row.as_ref().map(|row| row.head.clone()), ..Default::default() };
             for id in &needs.keys {
@@ -332,7 +336,7 @@ impl Step<'_> {
             let keys: Vec<Digest> = needs.keys().map(LogId::map_key).collect();
             facts.pages = hashes.pages(state, self.tree.map_root, &keys).await?;
         }
-        Ok(facts)
+        Ok((facts, numbers))
     }
 
     /// Verdicts end the pending rows; a refusal is kept for the client that polls.
@@ -349,13 +353,14 @@ impl Step<'_> {
     }
 
     /// Signs the draft and writes it out as rows.
-    fn draft_rows(&self, draft: &Draft, batch: &mut Batch) -> Result<Done, Error> {
+    fn draft_rows(&self, draft: &Draft, mut numbers: LogNumbers, batch: &mut Batch) -> Result<Done, Error> {
         let mut staged_records = Vec::with_capacity(draft.records.len());
         for accepted in &draft.records {
             let envelope = self.sign(accepted)?;
             let envelope: bytes::Bytes = envelope.encode().into();
-            batch.push(records::insert(accepted.index, &accepted.log_id, &accepted.record, envelope.clone()));
-            batch.extend(logs::follow(accepted));
+            let log = *numbers.entry(accepted.log_id).or_insert(accepted.index);
+            batch.push(records::insert(accepted.index, log, &accepted.record, envelope.clone()));
+            batch.extend(logs::follow(log, accepted));
             staged_records.push(Arc::new(StagedRecord {
                 entry: entry(&accepted.log_id, &accepted.record),
                 name: accepted.first.then(|| accepted.log.clone()),

@@ -15,6 +15,7 @@ pub(crate) mod content;
 pub(crate) mod logs;
 pub(crate) mod pending;
 pub(crate) mod records;
+pub(crate) mod standing;
 
 pub(crate) fn int(number: u64) -> Value {
     // Indexes and sizes stay far below 2^63; a larger one cannot have come from this ledger.
@@ -65,12 +66,30 @@ impl Columns {
         }
     }
 
-    pub(crate) fn optional_bytes(&mut self, what: &str) -> Result<Option<Bytes>, Error> {
-        match self.value()? {
-            Value::Bytes(bytes) => Ok(Some(bytes)),
-            Value::Null => Ok(None),
-            _ => Err(Self::odd(what)),
+    /// A column that may be NULL, read by what reads it otherwise.
+    fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<Option<T>, Error> {
+        if self.0.as_slice().first() == Some(&Value::Null) {
+            self.value()?;
+            return Ok(None);
         }
+        read(self).map(Some)
+    }
+
+    pub(crate) fn optional_unsigned(&mut self, what: &str) -> Result<Option<u64>, Error> {
+        self.optional(|columns| columns.unsigned(what))
+    }
+
+    pub(crate) fn optional_bytes(&mut self, what: &str) -> Result<Option<Bytes>, Error> {
+        self.optional(|columns| columns.bytes(what))
+    }
+
+    pub(crate) fn optional_text(&mut self, what: &str) -> Result<Option<String>, Error> {
+        self.optional(|columns| columns.text(what))
+    }
+
+    /// A text column that may be NULL, in some type's text form.
+    pub(crate) fn optional_parse<T: std::str::FromStr>(&mut self, what: &str) -> Result<Option<T>, Error> {
+        self.optional(|columns| columns.parse(what))
     }
 
     pub(crate) fn text(&mut self, what: &str) -> Result<String, Error> {

@@ -25,43 +25,43 @@ create table rejected (
     primary key (log_id, record_id)
 ) /* clustered */;
 
--- records of the log, in order.
-create table records (
-    idx bigint not null primary key,
-    log_id bytea not null,
-    record_id bytea not null,
-    envelope bytea not null
-);
-create unique index records_by_log on records (log_id, idx);
--- For a client's fetch token, and for who asks where a record stands.
-create unique index records_by_id on records (log_id, record_id);
-
 -- logs: facts about each log that a verdict needs. kind: 0 v1, 1 delegated.
+-- A log's number is the index of its first record: below, `log` is that number. Ids are hashes, so rows keyed by them
+-- would lie scattered; by number, what is published together lies together, and a commit writes fewer pages.
 create table logs (
-    log_id bytea not null primary key,
+    first_idx bigint not null primary key,
+    log_id bytea not null unique,
     name text not null,
     kind bigint not null,
-    first_idx bigint not null,
     head_idx bigint not null,
     head_record bytea not null,
     head_seconds bigint not null,
     head_nanos bigint not null
-) /* clustered */;
--- For name bundles.
-create index logs_by_first on logs (first_idx);
+);
+
+-- records of the log, in order.
+create table records (
+    idx bigint not null primary key,
+    log bigint not null,
+    record_id bytea not null,
+    envelope bytea not null
+);
+create unique index records_by_log on records (log, idx);
+-- For a client's fetch token, and for who asks where a record stands.
+create unique index records_by_id on records (log, record_id);
 
 -- keys of v1 logs: permissions is a bit set; public is the key's text form.
 create table log_keys (
-    log_id bytea not null,
+    log bigint not null,
     key_id bytea not null,
     public text not null,
     permissions bigint not null,
-    primary key (log_id, key_id)
+    primary key (log, key_id)
 ) /* clustered */;
 
 -- releases of packages; the yanked_ columns are null while a release is not yanked.
 create table releases (
-    log_id bytea not null,
+    log bigint not null,
     version text not null,
     content bytea not null,
     idx bigint not null,
@@ -72,7 +72,7 @@ create table releases (
     yanked_by bytea,
     yanked_seconds bigint,
     yanked_nanos bigint,
-    primary key (log_id, version)
+    primary key (log, version)
 ) /* clustered */;
 
 -- checkpoints: every tree head ever committed, with both signatures.

@@ -65,12 +65,7 @@ pub(crate) fn sources(rows: Vec<Row>) -> Result<Vec<(String, Option<u64>)>, Erro
     rows.into_iter()
         .map(|row| {
             let mut columns = Columns::of(row);
-            let url = columns.text("url")?;
-            let size = match columns.value()? {
-                Value::Int(size) => u64::try_from(size).ok(),
-                _ => None,
-            };
-            Ok((url, size))
+            Ok((columns.text("url")?, columns.optional_unsigned("size")?))
         })
         .collect()
 }

@@ -71,7 +71,8 @@ pub(crate) fn names(rows: Vec<Row>) -> Result<BTreeMap<u64, LogName>, Error> {
 
 pub(crate) fn select_key(log: &LogId, key: &KeyId) -> Statement {
     Statement::new(
-        "select public, permissions from log_keys where log_id = $1 and key_id = $2",
+        "select k.public, k.permissions from logs l join log_keys k on k.log = l.first_idx \
+         where l.log_id = $1 and k.key_id = $2",
         vec![bytes(log.as_bytes()), bytes(key.as_bytes())],
     )
 }
@@ -86,8 +87,9 @@ pub(crate) fn key(rows: Vec<Row>) -> Result<Option<KeyState>, Error> {
 
 pub(crate) fn select_release(log: &LogId, version: &Version) -> Statement {
     Statement::new(
-        "select version, content, record_id, by_key, seconds, nanos, yanked_by, yanked_seconds, yanked_nanos \
-         from releases where log_id = $1 and version = $2",
+        "select r.version, r.content, r.record_id, r.by_key, r.seconds, r.nanos, \
+         r.yanked_by, r.yanked_seconds, r.yanked_nanos \
+         from logs l join releases r on r.log = l.first_idx where l.log_id = $1 and r.version = $2",
         vec![bytes(log.as_bytes()), text(version)],
     )
 }
@@ -118,60 +120,48 @@ pub(crate) fn select_needed(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
     keys.chain(versions).collect()
 }
 
-/// The statements by which an accepted record changes its log's facts.
-pub(crate) fn follow(accepted: &Accepted) -> Batch {
-    let kind = match accepted.effect {
-        Effect::V1(_) => LogKind::V1,
-        Effect::Delegated(_) => LogKind::Delegated,
-    };
-    let mut batch = vec![upsert_head(accepted, kind)];
+/// The statements by which an accepted record changes its log's facts; `log` is the log's number.
+pub(crate) fn follow(log: u64, accepted: &Accepted) -> Batch {
+    let mut batch = vec![upsert_head(log, accepted)];
     if let Effect::V1(changes) = &accepted.effect {
-        let log = &accepted.log_id;
         batch.extend(changes.keys.iter().map(|(id, state)| upsert_key(log, id, state)));
         batch.extend(changes.releases.iter().map(|release| upsert_release(log, accepted.index, release)));
     }
     batch
 }
 
-fn upsert_head(accepted: &Accepted, kind: LogKind) -> Statement {
+fn upsert_head(log: u64, accepted: &Accepted) -> Statement {
     let [seconds, nanos] = time(accepted.time);
-    let head = [int(accepted.index), bytes(accepted.record.as_bytes()), seconds, nanos];
-    if accepted.first {
-        let kind = match kind {
-            LogKind::V1 => 0,
-            LogKind::Delegated => 1,
-        };
-        let mut values = vec![bytes(accepted.log_id.as_bytes()), text(accepted.log.as_str()), int(kind)];
-        values.extend(head);
+    let mut values = vec![int(log), int(accepted.index), bytes(accepted.record.as_bytes()), seconds, nanos];
+    if !accepted.first {
         return Statement::new(
-            "insert into logs (log_id, name, kind, first_idx, head_idx, head_record, head_seconds, head_nanos) \
-             values ($1, $2, $3, $4, $4, $5, $6, $7)",
+            "update logs set head_idx = $2, head_record = $3, head_seconds = $4, head_nanos = $5 \
+             where first_idx = $1",
             values,
-        );
+        )
+        .must_affect(1);
     }
-    let mut values = vec![bytes(accepted.log_id.as_bytes())];
-    values.extend(head);
+    let kind = match accepted.effect {
+        Effect::V1(_) => 0,
+        Effect::Delegated(_) => 1,
+    };
+    values.extend([bytes(accepted.log_id.as_bytes()), text(accepted.log.as_str()), int(kind)]);
     Statement::new(
-        "update logs set head_idx = $2, head_record = $3, head_seconds = $4, head_nanos = $5 where log_id = $1",
+        "insert into logs (first_idx, head_idx, head_record, head_seconds, head_nanos, log_id, name, kind) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         values,
     )
-    .must_affect(1)
 }
 
-fn upsert_key(log: &LogId, id: &KeyId, state: &KeyState) -> Statement {
+fn upsert_key(log: u64, id: &KeyId, state: &KeyState) -> Statement {
     Statement::new(
-        "insert into log_keys (log_id, key_id, public, permissions) values ($1, $2, $3, $4) \
-         on conflict (log_id, key_id) do update set permissions = excluded.permissions",
-        vec![
-            bytes(log.as_bytes()),
-            bytes(id.as_bytes()),
-            text(&state.key),
-            int(u64::from(state.permissions.bits())),
-        ],
+        "insert into log_keys (log, key_id, public, permissions) values ($1, $2, $3, $4) \
+         on conflict (log, key_id) do update set permissions = excluded.permissions",
+        vec![int(log), bytes(id.as_bytes()), text(&state.key), int(u64::from(state.permissions.bits()))],
     )
 }
 
-fn upsert_release(log: &LogId, index: u64, release: &Release) -> Statement {
+fn upsert_release(log: u64, index: u64, release: &Release) -> Statement {
     let (content, yanked): (_, [Value; 3]) = match &release.state {
         ReleaseState::Released { content } => (content, [Value::Null, Value::Null, Value::Null]),
         ReleaseState::Yanked { content, by, time: at } => {
@@ -181,7 +171,7 @@ fn upsert_release(log: &LogId, index: u64, release: &Release) -> Statement {
     };
     let [seconds, nanos] = time(release.time);
     let mut values = vec![
-        bytes(log.as_bytes()),
+        int(log),
         text(&release.version),
         bytes(content.as_bytes()),
         int(index),
@@ -192,9 +182,9 @@ fn upsert_release(log: &LogId, index: u64, release: &Release) -> Statement {
     ];
     values.extend(yanked);
     Statement::new(
-        "insert into releases (log_id, version, content, idx, record_id, by_key, seconds, nanos, \
+        "insert into releases (log, version, content, idx, record_id, by_key, seconds, nanos, \
          yanked_by, yanked_seconds, yanked_nanos) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-         on conflict (log_id, version) do update set yanked_by = excluded.yanked_by, \
+         on conflict (log, version) do update set yanked_by = excluded.yanked_by, \
          yanked_seconds = excluded.yanked_seconds, yanked_nanos = excluded.yanked_nanos",
         values,
     )

@@ -17,17 +17,18 @@ pub(crate) struct RecordRow {
     pub(crate) envelope: Envelope,
 }
 
-pub(crate) fn insert(index: u64, log: &LogId, record: &RecordId, envelope: Bytes) -> Statement {
+/// `log` is the log's number: the index of its first record.
+pub(crate) fn insert(index: u64, log: u64, record: &RecordId, envelope: Bytes) -> Statement {
     Statement::new(
-        "insert into records (idx, log_id, record_id, envelope) values ($1, $2, $3, $4)",
-        vec![int(index), bytes(log.as_bytes()), bytes(record.as_bytes()), Value::Bytes(envelope)],
+        "insert into records (idx, log, record_id, envelope) values ($1, $2, $3, $4)",
+        vec![int(index), int(log), bytes(record.as_bytes()), Value::Bytes(envelope)],
     )
 }
 
 /// The index of one record: [`index`].
 pub(crate) fn select_index(log: &LogId, record: &RecordId) -> Statement {
     Statement::new(
-        "select idx from records where log_id = $1 and record_id = $2",
+        "select r.idx from logs l join records r on r.log = l.first_idx where l.log_id = $1 and r.record_id = $2",
         vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
     )
 }
@@ -39,8 +40,8 @@ pub(crate) fn index(rows: Vec<Row>) -> Result<Option<u64>, Error> {
 /// Records of one log with `from <= index < to`, at most `limit`: [`rows`].
 pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> Statement {
     Statement::new(
-        "select idx, log_id, record_id, envelope from records \
-         where log_id = $1 and idx >= $2 and idx < $3 order by idx limit $4",
+        "select r.idx, l.log_id, r.record_id, r.envelope from logs l join records r on r.log = l.first_idx \
+         where l.log_id = $1 and r.idx >= $2 and r.idx < $3 order by r.idx limit $4",
         vec![bytes(log.as_bytes()), int(from), int(to), int(limit as u64)],
     )
 }
@@ -48,7 +49,8 @@ pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> State
 /// All records with `from <= index < to`: [`rows`].
 pub(crate) fn select_range(from: u64, to: u64) -> Statement {
     Statement::new(
-        "select idx, log_id, record_id, envelope from records where idx >= $1 and idx < $2 order by idx",
+        "select r.idx, l.log_id, r.record_id, r.envelope from records r join logs l on l.first_idx = r.log \
+         where r.idx >= $1 and r.idx < $2 order by r.idx",
         vec![int(from), int(to)],
     )
 }
@@ -69,7 +71,8 @@ pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<RecordRow>, Error> {
 /// The ids of all records with `from <= index < to`: [`ids`].
 pub(crate) fn select_ids(from: u64, to: u64) -> Statement {
     Statement::new(
-        "select log_id, record_id from records where idx >= $1 and idx < $2 order by idx",
+        "select l.log_id, r.record_id from records r join logs l on l.first_idx = r.log \
+         where r.idx >= $1 and r.idx < $2 order by r.idx",
         vec![int(from), int(to)],
     )
 }
@@ -90,15 +93,4 @@ pub(crate) fn insert_refusal(log: &LogId, record: &RecordId, reason: &str, at_ms
          on conflict (log_id, record_id) do nothing",
         vec![bytes(log.as_bytes()), bytes(record.as_bytes()), text(reason), int(at_ms)],
     )
-}
-
-pub(crate) fn select_refusal(log: &LogId, record: &RecordId) -> Statement {
-    Statement::new(
-        "select reason from rejected where log_id = $1 and record_id = $2",
-        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
-    )
-}
-
-pub(crate) fn refusal(rows: Vec<Row>) -> Result<Option<String>, Error> {
-    rows.into_iter().next().map(|row| Columns::of(row).text("reason")).transpose()
 }
