@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,6 +18,7 @@ use crate::id::digest_id;
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod parsed;
 #[cfg(any(test, target_family = "wasm"))]
 mod pure;
 
@@ -101,7 +103,7 @@ digest_id! {
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     id: KeyId,
     parsed: backend::VerifyingKey,
 }
@@ -116,9 +118,11 @@ impl PublicKey {
         if bytes.len() != algorithm.public_key_bytes() {
             return Err(rejected);
         }
-        let parsed = backend::VerifyingKey::parse(algorithm, bytes).ok_or(rejected)?;
-        let id = KeyId::from_digest(Digest::of(encode_text(algorithm, bytes).as_bytes()));
-        Ok(Self { algorithm, bytes: bytes.into(), id, parsed })
+        parsed::once(algorithm, bytes, || {
+            let parsed = backend::VerifyingKey::parse(algorithm, bytes).ok_or(rejected)?;
+            let id = KeyId::from_digest(Digest::of(encode_text(algorithm, bytes).as_bytes()));
+            Ok(Self { algorithm, bytes: bytes.into(), id, parsed })
+        })
     }
 
     /// The algorithm.
