@@ -13,6 +13,11 @@ mod keys;
 mod origin;
 mod ui;
 
+/// A publish makes some hundred small pieces on one thread that another one drops: a sixth of its cost with the
+/// system's allocator, a twentieth with this one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A WebAssembly registry that nobody has to trust.
 #[derive(Debug, Parser)]
 #[command(name = "wargate", version, arg_required_else_help = true, max_term_width = 100)]
