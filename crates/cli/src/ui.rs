@@ -47,11 +47,8 @@ pub(crate) fn hint(text: &str) {
 }
 
 /// Progress of a download, shown on a terminal only.
-pub(crate) fn progress(size: Option<u64>) -> indicatif::ProgressBar {
-    let bar = match size {
-        Some(size) => indicatif::ProgressBar::new(size),
-        None => indicatif::ProgressBar::no_length(),
-    };
-    let style = indicatif::ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
-    bar.with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+pub(crate) fn progress() -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}");
+    indicatif::ProgressBar::no_length()
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
 }

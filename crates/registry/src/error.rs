@@ -65,12 +65,6 @@ pub enum Error {
         /// What was asked for.
         path: String,
     },
-    /// The map of that size does not hold the log.
-    #[error("log `{log}` is not in the map")]
-    NotIncluded {
-        /// The log.
-        log: LogId,
-    },
     /// The namespace is another registry's.
     #[error("namespace `{namespace}` is imported from the registry `{registry}`: publish there")]
     NamespaceImported {

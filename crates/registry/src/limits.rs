@@ -33,7 +33,7 @@ pub const SOURCE_URL_BYTES_MAX: usize = 2048;
 /// Content sources of one digest that one record may name.
 pub const SOURCES_PER_CONTENT_MAX: usize = 16;
 
-/// Records in one reply.
+/// Records in one reply, of all its logs; what no longer fits is left for the next request.
 pub const RECORDS_PER_REPLY_MAX: usize = 1000;
 
 /// Leaves that one proof may be asked for.

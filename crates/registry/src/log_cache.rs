@@ -1,6 +1,6 @@
 //! Whole short logs in memory, so that a hot log costs neither SQL nor decoding. Bounded in bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -25,39 +25,50 @@ impl Weighter<LogId, Arc<Vec<PublishedRecord>>> for ByBytes {
     }
 }
 
-/// Logs as they are now: a commit removes what it touches.
-pub(crate) struct LogCache(Cache<LogId, Arc<Vec<PublishedRecord>>, ByBytes>);
+/// Logs as they are now: a commit removes what it touches before anyone can pin it.
+pub(crate) struct LogCache {
+    logs: Cache<LogId, Arc<Vec<PublishedRecord>>, ByBytes>,
+    /// Held while logs go in and while the state changes, so that no log goes in that a new state already outdated.
+    changing: Mutex<()>,
+}
 
 impl LogCache {
     pub(crate) fn new() -> Self {
         let expected = usize::try_from(LOG_CACHE_BYTES / 1024).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(expected, LOG_CACHE_BYTES, ByBytes))
+        Self { logs: Cache::with_weighter(expected, LOG_CACHE_BYTES, ByBytes), changing: Mutex::new(()) }
     }
 
     /// All records of a log, if they are at hand; those of a snapshot are the ones below its size.
     pub(crate) fn get(&self, log: &LogId) -> Option<Arc<Vec<PublishedRecord>>> {
-        self.0.get(log)
+        self.logs.get(log)
     }
 
-    /// Keeps a whole log that was read. `is_current` must tell whether nothing was committed since the read began:
-    /// asked after the log is in, so that either it sees a commit or that commit's removal sees the log.
+    /// Keeps a whole log that was read, if nothing was committed since the read began.
     pub(crate) fn keep(
         &self,
         log: &LogId,
         records: &Arc<Vec<PublishedRecord>>,
         is_current: impl FnOnce() -> bool,
     ) {
-        if records.len() > CACHED_LOG_RECORDS_MAX {
-            return;
-        }
-        self.0.insert(*log, records.clone());
-        if !is_current() {
-            self.0.remove(log);
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() <= CACHED_LOG_RECORDS_MAX && is_current() {
+            self.logs.insert(*log, records.clone());
         }
     }
 
-    /// A commit touched the log, and its state is already what new snapshots pin.
-    pub(crate) fn remove(&self, log: &LogId) {
-        self.0.remove(log);
+    /// Forgets the logs that a commit touched, and lets its state be seen.
+    pub(crate) fn follow<'a>(&self, touched: impl Iterator<Item = &'a LogId>, show: impl FnOnce()) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for log in touched {
+            self.logs.remove(log);
+        }
+        show();
+    }
+
+    /// Forgets everything, and lets a state be seen that was loaded anew.
+    pub(crate) fn begin_anew(&self, show: impl FnOnce()) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.logs.clear();
+        show();
     }
 }

@@ -68,7 +68,6 @@ impl Registry {
     ) -> Result<Self, Error> {
         let (queue, receiver) = mpsc::channel(BATCH_RECORDS_MAX * 4);
         let loaded = recovery::load(&*db, &objects, &config.origin).await?;
-        let begin = loaded.is_none();
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
         let shared = Shared {
             hashes: Hashes::new(objects.clone()),
@@ -93,8 +92,8 @@ impl Registry {
             ready: AtomicBool::new(true),
         };
         let shared = Arc::new(shared);
-        Self::check_keys(&shared).await?;
-        let applier = Self::applier(&shared, begin).await?;
+        Self::check_commit_key(&shared).await?;
+        let applier = Self::applier(&shared).await?;
         let backlog = recovery::backlog(&*shared.db).await?;
         shared.waiting.store(backlog.len(), Ordering::Relaxed);
         let sequencer = Sequencer::new(shared.clone(), receiver, backlog);
@@ -125,8 +124,8 @@ impl Registry {
             .ok_or_else(|| Error::internal("begin the log", "the ledger is still empty"))
     }
 
-    /// A registry may only sign with a key that its own operator log gives `commit`, and must not fork.
-    async fn check_keys(shared: &Shared) -> Result<(), Error> {
+    /// A registry may only sign with a key that its own operator log gives `commit`.
+    async fn check_commit_key(shared: &Shared) -> Result<(), Error> {
         let operator = recovery::replay(&*shared.db, &LogName::Operator).await?;
         let key = shared.config.commit_key.public().id();
         if !operator.holds_commit(&key, shared.clock.now()) {
@@ -134,21 +133,20 @@ impl Registry {
                 reason: format!("key {key} does not hold `commit` in this registry's operator log"),
             });
         }
-        if let Some((_, issued)) = recovery::issued(&shared.objects).await? {
-            recovery::check_extends(&shared.hashes, &shared.state.load(), &issued).await?;
-        }
         Ok(())
     }
 
-    /// Takes up laying down where the objects stand.
-    async fn applier(shared: &Shared, begin: bool) -> Result<Applier, Error> {
+    /// Takes up laying down where the objects stand, unless what was issued there would be forked.
+    async fn applier(shared: &Shared) -> Result<Applier, Error> {
         let state = shared.state.load();
+        let issued = recovery::issued(&shared.objects).await?;
+        if let Some((_, checkpoint)) = &issued {
+            recovery::check_extends(&shared.hashes, &state, checkpoint).await?;
+        }
         let to = state.laid_down;
         let from = to - to % u64::from(TILE_WIDTH);
         let partial = recovery::load_records(&*shared.db, from, to).await?;
-        let issued = if begin { None } else { recovery::issued(&shared.objects).await? };
-        let issued = issued.map(|(note, _)| note);
-        Ok(Applier::new(shared.objects.clone(), to, partial, issued))
+        Ok(Applier::new(shared.objects.clone(), to, partial, issued.map(|(note, _)| note)))
     }
 
     /// The committed state, pinned.
@@ -193,11 +191,6 @@ impl Registry {
     #[must_use]
     pub fn imported(&self, namespace: &Namespace) -> Option<&str> {
         self.shared.config.imports.get(namespace).map(String::as_str)
-    }
-
-    /// All imported namespaces with their registries' domains.
-    pub fn imports(&self) -> impl Iterator<Item = (&Namespace, &str)> {
-        self.shared.config.imports.iter().map(|(namespace, registry)| (namespace, registry.as_str()))
     }
 
     /// The key that signs checkpoints.

@@ -187,7 +187,7 @@ impl Sequencer {
         let state = state.ok_or_else(|| Error::internal("reload", "the ledger is empty"))?;
         recovery::check_extends(&shared.hashes, &state, &seen.committed.signed.checkpoint).await?;
         let backlog = recovery::backlog(&*shared.db).await?;
-        shared.state.store(Arc::new(state));
+        shared.logs.begin_anew(|| shared.state.store(Arc::new(state)));
         shared.waiting.store(backlog.len(), Ordering::Relaxed);
         shared.committed.notify_one();
         self.take_up(backlog);
@@ -224,10 +224,9 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     let committed = step.take(Some((&shared.hashes, &state)), &submissions, &origins).await?;
     if let Some(done) = committed.done {
         shared.hashes.keep_pages(done.staged.iter().flat_map(|staged| staged.pages.iter()));
-        shared.state.rcu(|now| now.with(done.committed.clone(), done.tree.clone(), done.staged.clone()));
-        for (log, _) in &origins {
-            shared.logs.remove(log);
-        }
+        shared.logs.follow(origins.iter().map(|(log, _)| log), || {
+            shared.state.rcu(|now| now.with(done.committed.clone(), done.tree.clone(), done.staged.clone()));
+        });
         shared.committed.notify_one();
     }
     for ((ticket, verdict), (log, record)) in tickets.into_iter().zip(committed.verdicts).zip(&origins) {
@@ -278,17 +277,20 @@ impl Step<'_> {
         let (facts, numbers) = self.facts(base, submissions).await?;
         let now = self.clock.now();
         let key = self.config.commit_key.public().id();
-        let draft = plan::decide(self.tree, facts, submissions, &key, now)
+        let mut draft = plan::decide(self.tree, facts, submissions, &key, now)
             .map_err(|error| Error::internal("decide a batch", error))?;
+        self.recognize_committed(&mut draft.verdicts, origins).await?;
         let mut batch = self.verdict_rows(&draft.verdicts, origins);
         if !submissions.is_empty() && draft.records.is_empty() {
             self.db.write(batch).await?;
             return Ok(Outcome { verdicts: draft.verdicts, done: None });
         }
         let done = self.draft_rows(&draft, numbers, &mut batch)?;
-        metrics::counter!("wargate_records_committed_total").increment(draft.records.len() as u64);
         match self.db.write(batch).await {
-            Ok(()) => Ok(Outcome { verdicts: draft.verdicts, done: Some(done) }),
+            Ok(()) => {
+                metrics::counter!("wargate_records_committed_total").increment(draft.records.len() as u64);
+                Ok(Outcome { verdicts: draft.verdicts, done: Some(done) })
+            }
             Err(error @ DbError::Conflict { .. }) => Err(Error::internal("swap the checkpoint", error)),
             Err(error) => Err(Error::internal("commit", error)),
         }
@@ -337,6 +339,28 @@ impl Step<'_> {
             facts.pages = hashes.pages(state, self.tree.map_root, &keys).await?;
         }
         Ok((facts, numbers))
+    }
+
+    /// A record that is handed in again at the moment of its commit is refused as its own successor: its verdict is
+    /// the one that it has.
+    async fn recognize_committed(
+        &self,
+        verdicts: &mut [Verdict],
+        origins: &[(LogId, RecordId)],
+    ) -> Result<(), Error> {
+        let refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused { .. });
+        let again: Vec<_> =
+            verdicts.iter_mut().zip(origins).filter(|(verdict, _)| refused(verdict)).collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        let statements = again.iter().map(|(_, (log, record))| records::select_index(log, record)).collect();
+        for ((verdict, (_, record)), rows) in again.into_iter().zip(self.db.read(statements).await?) {
+            if let Some(index) = records::index(rows)? {
+                *verdict = Verdict::Accepted { index, record: *record };
+            }
+        }
+        Ok(())
     }
 
     /// Verdicts end the pending rows; a refusal is kept for the client that polls.

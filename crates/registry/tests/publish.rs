@@ -313,3 +313,28 @@ async fn a_record_handed_in_twice_without_patience_gets_one_verdict() {
     }
     assert_eq!(registry.snapshot().checkpoint().size(), 41);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_read_while_it_grows_is_whole_as_of_its_snapshot() {
+    let (_dir, clock, registry) = registry().await;
+    let mut alice = Author::new(10, "acme:grows", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    let (log, read) = (alice.log(), registry.clone());
+    let reader = tokio::spawn(async move {
+        loop {
+            let snapshot = read.snapshot();
+            let size = snapshot.checkpoint().size();
+            let page = snapshot.log_page(&log, None, size, 1000).await.unwrap();
+            // All records but the operator's first are hers.
+            assert_eq!(page.records.len() as u64, size - 1);
+            if size == 201 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    for _ in 1..200 {
+        alice.publish(&registry, vec![]).await;
+    }
+    reader.await.unwrap();
+}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStoreExt as _;
-use support::{Author, TestClock, config, engines, genesis, key, open};
+use support::{Author, TestClock, config, engines, eventually, genesis, key, open};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::{Config, Error, Registry};
 
@@ -89,14 +89,11 @@ async fn what_was_committed_but_not_laid_down_is_recovered() {
     let registry = open(dir.path(), &clock).await;
     assert_eq!(registry.snapshot().checkpoint().signed.checkpoint, committed);
     let (_, objects) = engines(dir.path());
-    for _ in 0..500 {
+    eventually("the issued checkpoint", async || {
         let note = objects.get(&"log/checkpoint".into()).await.unwrap().bytes().await.unwrap();
-        if *note == *registry.snapshot().checkpoint().note.as_bytes() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the checkpoint was never issued");
+        (*note == *registry.snapshot().checkpoint().note.as_bytes()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,15 +106,12 @@ async fn an_idle_registry_signs_its_state_anew() {
     drop(registry);
     clock.advance(Duration::from_secs(2 * 60 * 60));
     let registry = open(dir.path(), &clock).await;
-    for _ in 0..500 {
+    let now = eventually("a younger checkpoint", async || {
         let now = registry.snapshot().checkpoint().signed.checkpoint.clone();
-        if now.time > before.time {
-            assert_eq!((now.size, now.root, now.map_root), (before.size, before.root, before.map_root));
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the checkpoint grew old");
+        (now.time > before.time).then_some(now)
+    })
+    .await;
+    assert_eq!((now.size, now.root, now.map_root), (before.size, before.root, before.map_root));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,6 @@ use wargate_wire::warg::WargError;
 
 use crate::limits::{BODY_IDLE_TIMEOUT, JSON_BODY_BYTES_MAX, JSON_BODY_TIMEOUT};
 use crate::metrics::REQUEST_SECONDS;
-use crate::router::Door;
 
 pub(crate) mod range;
 
@@ -116,7 +115,7 @@ pub(crate) fn untrusted(headers: &mut HeaderMap) {
 pub(crate) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Measures and logs a request, and turns a panic into an answer. Nothing that a client sends becomes a label.
-pub(crate) async fn observe(State(_door): State<Door>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();

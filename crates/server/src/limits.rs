@@ -17,9 +17,6 @@ pub const RECORDS_PER_LOG_DEFAULT: u16 = 100;
 /// Records of each log in one reply.
 pub const RECORDS_PER_LOG_MAX: u16 = 1000;
 
-/// Records of all logs in one reply; what no longer fits is left for the next request.
-pub const RECORDS_PER_REPLY_MAX: usize = 1000;
-
 /// How long a publish waits for its verdict before it answers `processing`.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 

@@ -59,7 +59,7 @@ fn finish(routes: Router<Door>, door: Door) -> Router {
     routes
         .fallback(http::no_such_route)
         .method_not_allowed_fallback(http::no_such_method)
-        .layer(middleware::from_fn_with_state(door.clone(), http::observe))
+        .layer(middleware::from_fn(http::observe))
         .with_state(door)
 }
 

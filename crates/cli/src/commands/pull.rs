@@ -61,7 +61,7 @@ async fn download(registry: &Registry, release: &VerifiedRelease, output: &Path)
     name.push(format!(".{}.part", std::process::id()));
     let part = output.with_file_name(name);
     let mut file = File::create(&part).map_err(failed_to)?;
-    let bar = ui::progress(None);
+    let bar = ui::progress();
     let mut take = |piece: &[u8]| {
         bar.inc(piece.len() as u64);
         file.write_all(piece)

@@ -30,7 +30,7 @@ impl Verify {
         let package = self.remote.verify(&registry, &self.release.name).await?;
         let release = package.release(self.release.version.as_ref(), self.yanked);
         let release = release.map_err(|error| failed(&error))?;
-        let bar = ui::progress(None);
+        let bar = ui::progress();
         let mut take = |piece: &[u8]| {
             bar.inc(piece.len() as u64);
             Ok(())

@@ -77,11 +77,6 @@ impl SegmentIndex {
     pub fn find(&self, hash: &Digest) -> Option<Range<u64>> {
         self.0.iter().find(|(found, _)| found == hash).map(|(_, range)| range.clone())
     }
-
-    /// The hashes of the pages, the root first.
-    pub fn hashes(&self) -> impl Iterator<Item = &Digest> {
-        self.0.iter().map(|(hash, _)| hash)
-    }
 }
 
 /// All pages of the segment that the commit of tree size `segment` made, the root first.

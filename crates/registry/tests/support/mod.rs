@@ -178,14 +178,23 @@ pub fn rejected(status: Result<RecordStatus, Error>) -> String {
     }
 }
 
+/// Asks until there is an answer, for ten seconds.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{what}: it never came");
+}
+
 /// Polls as a client does.
 pub async fn wait_published(registry: &Registry, log: &LogId, record: &RecordId) -> u64 {
-    for _ in 0..2000 {
-        match registry.record_status(log, record).await.unwrap() {
-            RecordStatus::Published { index, .. } => return index,
-            RecordStatus::Rejected { reason, .. } => panic!("rejected: {reason}"),
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    }
-    panic!("the record never got its verdict");
+    eventually("a verdict", async || match registry.record_status(log, record).await.unwrap() {
+        RecordStatus::Published { index, .. } => Some(index),
+        RecordStatus::Rejected { reason, .. } => panic!("rejected: {reason}"),
+        _ => None,
+    })
+    .await
 }

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 use crate::router::Door;
+use error::Failed;
 
 pub(crate) mod content;
 mod error;
@@ -19,4 +20,9 @@ pub(crate) fn base_url(door: &Door, headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
     format!("http://{}", host.filter(plain).unwrap_or("localhost"))
+}
+
+/// A part of a path.
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failed> {
+    text.parse().map_err(|error: T::Err| Failed::bad_request(error.to_string()))
 }

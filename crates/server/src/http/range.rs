@@ -2,9 +2,58 @@
 
 use std::ops::Range;
 
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// What of a resource a reply holds.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// Its bytes.
+    pub(crate) range: Range<u64>,
+    /// The whole resource's size, in bytes.
+    size: u64,
+    status: StatusCode,
+}
+
+impl Piece {
+    /// What a request asks of a resource of `size` bytes; `None` if there is no such piece.
+    pub(crate) fn asked(request: &HeaderMap, size: u64) -> Option<Self> {
+        let range = request.get(header::RANGE).and_then(|range| range.to_str().ok());
+        match parse(range, size) {
+            Asked::Whole => Some(Self { range: 0..size, size, status: StatusCode::OK }),
+            Asked::Piece(range) => Some(Self { range, size, status: StatusCode::PARTIAL_CONTENT }),
+            Asked::Unsatisfiable => None,
+        }
+    }
+
+    /// The reply with this piece's bytes.
+    pub(crate) fn reply(&self, content_type: &'static str, body: Body) -> Response {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.range.end - self.range.start));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if self.status == StatusCode::PARTIAL_CONTENT {
+            let piece = format!("bytes {}-{}/{}", self.range.start, self.range.end - 1, self.size);
+            if let Ok(piece) = HeaderValue::from_str(&piece) {
+                headers.insert(header::CONTENT_RANGE, piece);
+            }
+        }
+        response
+    }
+}
+
+/// The reply to who asked for a piece that is not there.
+pub(crate) fn unsatisfiable(size: u64) -> Response {
+    let whole = format!("bytes */{size}");
+    (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response()
+}
+
 /// What a `Range` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
+enum Asked {
     /// Everything.
     Whole,
     /// This piece.
@@ -14,7 +63,7 @@ pub(crate) enum Asked {
 }
 
 /// Reads a `Range` header for a resource of `size` bytes.
-pub(crate) fn parse(header: Option<&str>, size: u64) -> Asked {
+fn parse(header: Option<&str>, size: u64) -> Asked {
     let Some(spec) = header.and_then(|header| header.strip_prefix("bytes=")) else { return Asked::Whole };
     let Some((first, last)) = spec.split_once('-') else { return Asked::Whole };
     if spec.contains(',') {

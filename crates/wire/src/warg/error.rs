@@ -25,8 +25,6 @@ pub enum EntityType {
     ContentDigest,
     /// A record's index.
     Leaf,
-    /// A log that the map does not hold.
-    PackageNotIncluded,
 }
 
 /// An error body.
@@ -68,10 +66,6 @@ impl WargError {
     #[must_use]
     pub fn body(&self) -> Value {
         match self {
-            Self::Entity { status, kind: kind @ EntityType::PackageNotIncluded, id } => {
-                // The reference says `reason` and `log_id`; its client reads those.
-                json!({ "status": status, "type": kind, "reason": kind, "log_id": id })
-            }
             Self::Entity { status, kind, id } => json!({ "status": status, "type": kind, "id": id }),
             Self::Plain { status } => json!({ "status": status }),
             Self::Message { status, message } => json!({ "status": status, "message": message }),

@@ -60,9 +60,6 @@ impl From<Error> for Failed {
                 entity(StatusCode::NOT_FOUND, EntityType::ContentDigest, &digest)
             }
             Error::NoSuchFile { .. } => message(StatusCode::NOT_FOUND, text),
-            Error::NotIncluded { log } => {
-                entity(StatusCode::UNPROCESSABLE_ENTITY, EntityType::PackageNotIncluded, &log)
-            }
             Error::NamespaceImported { namespace, .. } => {
                 entity(StatusCode::CONFLICT, EntityType::NamespaceImport, &namespace)
             }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::LogName;
+use wargate_registry::limits::RECORDS_PER_REPLY_MAX;
 use wargate_registry::{LogPage, Snapshot};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
@@ -17,10 +18,7 @@ use wargate_wire::warg::{
 
 use super::error::Failed;
 use crate::http;
-use crate::limits::{
-    LOGS_PER_FETCH_MAX, LOGS_PER_REQUEST_MAX, RECORDS_PER_LOG_DEFAULT, RECORDS_PER_LOG_MAX,
-    RECORDS_PER_REPLY_MAX,
-};
+use crate::limits::{LOGS_PER_FETCH_MAX, LOGS_PER_REQUEST_MAX, RECORDS_PER_LOG_DEFAULT, RECORDS_PER_LOG_MAX};
 use crate::router::Door;
 
 /// The latest committed checkpoint.

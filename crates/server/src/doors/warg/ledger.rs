@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use wargate_registry::{Error, Snapshot};
 use wargate_wire::warg::{LEDGER_CONTENT_TYPE, LEDGER_RECORD_BYTES, LedgerSource, LedgerSourcesResponse};
@@ -11,7 +11,7 @@ use wargate_wire::warg::{LEDGER_CONTENT_TYPE, LEDGER_RECORD_BYTES, LedgerSource,
 use super::base_url;
 use super::error::Failed;
 use crate::http;
-use crate::http::range::{Asked, parse};
+use crate::http::range::{self, Piece};
 use crate::limits::LEDGER_PIECE_RECORDS;
 use crate::router::Door;
 
@@ -33,37 +33,19 @@ pub(crate) async fn sources(State(door): State<Door>, headers: HeaderMap) -> Res
 pub(crate) async fn records(State(door): State<Door>, headers: HeaderMap) -> Result<Response, Failed> {
     let snapshot = door.registry.snapshot();
     let bytes = snapshot.checkpoint().size() * LEDGER_RECORD_BYTES;
-    let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let (status, range) = match parse(range, bytes) {
-        Asked::Whole => (StatusCode::OK, 0..bytes),
-        Asked::Piece(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Unsatisfiable => {
-            let whole = format!("bytes */{bytes}");
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
-        }
+    let Some(piece) = Piece::asked(&headers, bytes) else {
+        return Ok(range::unsatisfiable(bytes));
     };
-    let piece = format!("bytes {}-{}/{bytes}", range.start, range.end.saturating_sub(1));
-    let length = range.end - range.start;
-    let stream = futures::stream::try_unfold((snapshot, range), |(snapshot, range)| async move {
-        if range.is_empty() {
-            return Ok::<_, Error>(None);
-        }
-        let piece = read_piece(&snapshot, range.start, range.end).await?;
-        let start = range.start + piece.len() as u64;
-        Ok(Some((piece, (snapshot, start..range.end))))
-    });
-    let mut response = Response::new(Body::from_stream(stream));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(LEDGER_CONTENT_TYPE));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if status == StatusCode::PARTIAL_CONTENT
-        && let Ok(piece) = HeaderValue::from_str(&piece)
-    {
-        headers.insert(header::CONTENT_RANGE, piece);
-    }
-    Ok(response)
+    let stream =
+        futures::stream::try_unfold((snapshot, piece.range.clone()), |(snapshot, range)| async move {
+            if range.is_empty() {
+                return Ok::<_, Error>(None);
+            }
+            let piece = read_piece(&snapshot, range.start, range.end).await?;
+            let start = range.start + piece.len() as u64;
+            Ok(Some((piece, (snapshot, start..range.end))))
+        });
+    Ok(piece.reply(LEDGER_CONTENT_TYPE, Body::from_stream(stream)))
 }
 
 /// The bytes from `start` on, up to `end`, of at most [`LEDGER_PIECE_RECORDS`] records.

@@ -15,13 +15,10 @@ use wargate_wire::warg::{
 };
 
 use super::error::Failed;
+use super::parse;
 use crate::http;
 use crate::limits::PUBLISH_WAIT;
 use crate::router::Door;
-
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failed> {
-    text.parse().map_err(|error: T::Err| Failed::bad_request(error.to_string()))
-}
 
 /// Takes a record in.
 pub(crate) async fn publish(
