@@ -14,6 +14,7 @@ use crate::objects::{self, Body};
 use crate::shared::Shared;
 use crate::tables::content;
 
+pub(crate) mod incoming;
 pub(crate) mod sources;
 pub(crate) mod uploads;
 
