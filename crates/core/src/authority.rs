@@ -1,29 +1,38 @@
 //! Delegated logs: whose word counts, and how far (`spec/delegation.md`).
 //!
-//! Verifiers judge acts; a record's v1 entries are only the act's projection. Built now: the operator log's
-//! `Init` and `Grant`. Every other step, carrier records and the other layers are refused as *not yet*.
+//! Verifiers judge acts; a record's v1 entries are only the act's projection. One judge serves all three layers:
+//! a record is judged by its log's [`State`], by the logs of the layers above as they stand at its index, and, in a
+//! package log, by the releases that it names ([`Context`]). Built now: `Init` and `Grant` everywhere, `Admit` of
+//! namespaces, `Release` and `Yank` of packages. Every other step and carrier records are refused as *not yet*.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
 
 use crate::act::ActError;
 use crate::digest::Digest;
 use crate::id::RecordId;
 use crate::key::{KeyId, PublicKey};
-use crate::name::{LogName, Namespace};
+use crate::name::{LogName, Namespace, PackageName};
 use crate::record::RecordError;
 use crate::time::Time;
 
 mod carry;
+mod encode;
 mod genesis;
 mod grant;
 mod judge;
+mod release;
 pub mod role;
+mod start;
 #[cfg(test)]
 mod tests;
 
+pub use encode::StateError;
 pub use genesis::genesis_act;
-pub use judge::Carried;
-use role::{Power, Role, RoleId};
+pub use judge::{Carried, Changes};
+pub use release::{Release, Releases, Yanked};
+use role::{Power, Role, RoleId, Scope};
 
 /// Most live keys of a log.
 pub const LIVE_KEYS_MAX: usize = 128;
@@ -52,6 +61,12 @@ pub enum Refusal {
     NotYet {
         /// Which step or layer.
         what: String,
+    },
+    /// A package log begins only in a namespace that has a log.
+    #[error("the namespace `{namespace}` has no log yet: it must be started first")]
+    Unclaimed {
+        /// The namespace.
+        namespace: Namespace,
     },
     /// It does not follow the log's head, or is not encoded in the one way.
     #[error("the record is not the one that carries this act: {reason}")]
@@ -112,27 +127,39 @@ fn step_refused(step: &'static str, reason: impl Into<String>) -> Refusal {
     Refusal::Step { step, reason: reason.into() }
 }
 
-/// What the registry knows when it is to carry an act.
-#[derive(Debug, Clone, Copy)]
-pub struct Context {
-    /// The operator log's first record; `None` while it is being made.
-    pub root: Option<RecordId>,
-    /// The record's index in the log.
-    pub index: u64,
-    /// The record's time.
-    pub time: Time,
+/// What a record is judged by besides its own log's state: the layers above *as they stand at the record's registry
+/// index*, and what it names of its package.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The operator log; `None` when it is the one that is judged.
+    pub operator: Option<&'a State>,
+    /// The namespace's log, for a package's record; `None` if it has not begun.
+    pub namespace: Option<&'a State>,
+    /// For a package's record: what is known of the versions that it names, or of more. One that is missing here was
+    /// never released.
+    pub releases: Option<&'a Releases>,
 }
 
-/// What a verifier knows when it judges a record; the time is the record's own.
-#[derive(Debug, Clone, Copy)]
-pub struct JudgeContext {
-    /// The operator log's first record; `None` when it is the one that is judged.
-    pub root: Option<RecordId>,
-    /// The record's index in the log.
-    pub index: u64,
+impl<'a> Context<'a> {
+    fn operator(&self) -> Result<&'a State, Refusal> {
+        let begun = self.operator.filter(|state| state.log == LogName::Operator && state.head.is_some());
+        begun.ok_or(Refusal::Carrier { reason: "the registry's operator log has not begun" })
+    }
+
+    fn namespace_of(&self, package: &PackageName) -> Result<&'a State, Refusal> {
+        let namespace = package.namespace();
+        let log = LogName::Namespace(namespace.clone());
+        let begun = self.namespace.filter(|state| state.log == log && state.head.is_some());
+        begun.ok_or(Refusal::Unclaimed { namespace })
+    }
+
+    fn release(&self, version: &Version) -> Option<&'a Release> {
+        self.releases?.get(version)
+    }
 }
 
-/// What a delegated log's records add up to.
+/// What a delegated log's records add up to, but for a package's releases: those are facts of their own
+/// ([`Releases`]), so that a state stays small. [`State::encode`] makes it one row of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     log: LogName,
@@ -141,10 +168,28 @@ pub struct State {
     roles: Vec<Role>,
     /// Acts that were done, until their window ends.
     used: BTreeMap<Digest, Time>,
-    /// Every key that ever held `commit`.
-    commit_ever: BTreeMap<KeyId, PublicKey>,
+    /// Every key that ever held `commit`, in the order in which they (last) got it.
+    commit_ever: Vec<PublicKey>,
     /// Every key that ever held `publish`.
-    publish_ever: BTreeMap<KeyId, PublicKey>,
+    publish_ever: BTreeSet<KeyId>,
+    /// Names of packages whose v1 log the key may start.
+    admitted: BTreeSet<(String, KeyId)>,
+}
+
+/// What a power is used on.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Name(&'a str),
+    Version(&'a Version),
+}
+
+impl Subject<'_> {
+    fn is_in(self, scope: &Scope) -> bool {
+        match self {
+            Self::Name(name) => scope.covers_name(name),
+            Self::Version(version) => scope.covers_version(version),
+        }
+    }
 }
 
 impl State {
@@ -156,8 +201,9 @@ impl State {
             head: None,
             roles: Vec::new(),
             used: BTreeMap::new(),
-            commit_ever: BTreeMap::new(),
-            publish_ever: BTreeMap::new(),
+            commit_ever: Vec::new(),
+            publish_ever: BTreeSet::new(),
+            admitted: BTreeSet::new(),
         }
     }
 
@@ -177,6 +223,12 @@ impl State {
     #[must_use]
     pub fn head_time(&self) -> Option<Time> {
         self.head.map(|(_, time)| time)
+    }
+
+    /// The log's first record. Of the operator log: which registry it is.
+    #[must_use]
+    pub fn first_record(&self) -> Option<RecordId> {
+        self.roles.first().map(|owner| owner.made.record)
     }
 
     /// Every role ever made, dead ones included, in that order.
@@ -220,9 +272,9 @@ impl State {
         self.holders(Power::Commit, time).any(|(id, _)| id == key)
     }
 
-    /// The keys that hold `commit` at a time.
+    /// The keys that hold `commit` at a time, in the order in which they were granted.
     pub fn commit_keys(&self, time: Time) -> impl Iterator<Item = &PublicKey> {
-        self.holders(Power::Commit, time).map(|(_, key)| key)
+        self.commit_ever.iter().filter(move |key| self.holds_commit(&key.id(), time))
     }
 
     /// The registry's publishing keys that are live at a time.
@@ -234,26 +286,56 @@ impl State {
         self.live_at(time).filter(move |role| role.powers.contains(&power)).flat_map(|role| role.keys.iter())
     }
 
+    /// Rule 1: the live roles that hold a power, cover what it is used on, and agreed; at least one.
+    fn authorize(
+        &self,
+        step: &'static str,
+        power: Power,
+        subject: Subject<'_>,
+        signers: &BTreeSet<KeyId>,
+        time: Time,
+    ) -> Result<BTreeSet<RoleId>, Refusal> {
+        let holds = |role: &&Role| role.powers.contains(&power) && subject.is_in(&role.scope);
+        let holders: Vec<&Role> = self.live_at(time).filter(holds).collect();
+        let agreed = |role: &&&Role| role.count(signers) >= role.threshold;
+        let allowing: BTreeSet<RoleId> = holders.iter().filter(agreed).map(|role| role.made).collect();
+        if !allowing.is_empty() {
+            return Ok(allowing);
+        }
+        // The role that came closest tells most.
+        match holders.iter().min_by_key(|role| role.threshold - role.count(signers)) {
+            Some(role) => Err(Refusal::Threshold {
+                step,
+                role: role.name.clone(),
+                needed: role.threshold,
+                found: role.count(signers),
+            }),
+            None => Err(step_refused(step, format!("no live role of {} holds `{power}` over it", self.log))),
+        }
+    }
+
     /// Whether these endorsers may start the log of a namespace: a live role with `define` covers it, and enough
     /// of its keys are among them.
     #[must_use]
     pub fn define_covers(&self, namespace: &Namespace, endorsers: &BTreeSet<KeyId>, time: Time) -> bool {
-        self.live_at(time).any(|role| {
-            role.powers.contains(&Power::Define)
-                && role.scope.covers_name(namespace.as_str())
-                && role.count(endorsers) >= role.threshold
-        })
+        self.authorize("Init", Power::Define, Subject::Name(namespace.as_str()), endorsers, time).is_ok()
     }
 
     /// A key that ever held `commit`, by its id.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&PublicKey> {
-        self.commit_ever.get(id)
+        self.commit_ever.iter().find(|key| key.id() == *id)
     }
 
     /// Whether a key ever held `publish`: is one of the registry's publishing keys.
     #[must_use]
     pub fn is_publishing_key(&self, id: &KeyId) -> bool {
-        self.publish_ever.contains_key(id)
+        self.publish_ever.contains(id)
+    }
+
+    /// Rule 7: whether a v1 log of this name may begin here with this key.
+    #[must_use]
+    pub fn admits(&self, name: &str, key: &KeyId) -> bool {
+        self.admitted.contains(&(name.to_owned(), *key))
     }
 }

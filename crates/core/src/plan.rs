@@ -6,10 +6,9 @@
 //! A package is known by *facts about what a record touches*, never as a whole: the 100,000th release costs
 //! what the second did. Rules: `spec/warg.md`, `spec/delegation.md`; times: `spec/transparency.md`, "Times".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use semver::Version;
 
 use crate::act::Endorsement;
 use crate::authority;
@@ -24,6 +23,10 @@ use crate::name::{LogName, PackageName};
 use crate::record::PackageRecord;
 use crate::time::Time;
 use crate::v1::package::{self, SignatureCheck};
+
+mod needs;
+
+pub use needs::{LogNeeds, needs};
 
 /// How far a v1 record's time may lie before the registry's clock when it is sequenced, in seconds.
 pub const V1_TIME_PAST_SECONDS_MAX: i64 = 10 * 60;
@@ -67,37 +70,6 @@ impl Submission {
     }
 }
 
-/// What must be known of one log to judge the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogNeeds {
-    /// The log's name.
-    pub name: LogName,
-    /// Keys that are named or that sign.
-    pub keys: BTreeSet<KeyId>,
-    /// Versions that are named.
-    pub versions: BTreeSet<Version>,
-}
-
-/// What must be known to judge a batch: for each log its head, and what of it the batch names.
-#[must_use]
-pub fn needs(batch: &[Submission]) -> BTreeMap<LogId, LogNeeds> {
-    let mut needs = BTreeMap::new();
-    for submission in batch {
-        let name = submission.log();
-        let log = needs.entry(name.log_id()).or_insert_with(|| LogNeeds {
-            name,
-            keys: BTreeSet::new(),
-            versions: BTreeSet::new(),
-        });
-        if let Submission::V1 { envelope, record, .. } = submission {
-            log.keys.insert(envelope.key_id);
-            log.keys.extend(record.key_ids());
-            log.versions.extend(record.versions().cloned());
-        }
-    }
-    needs
-}
-
 /// What is known of one log.
 #[derive(Debug, Clone)]
 pub enum LogFacts {
@@ -106,7 +78,12 @@ pub enum LogFacts {
     /// A v1 log: its head, and the keys and versions that were needed.
     V1(package::State),
     /// A delegated log.
-    Delegated(authority::State),
+    Delegated {
+        /// Its state.
+        state: authority::State,
+        /// Of a package: the releases of the versions that were needed.
+        releases: authority::Releases,
+    },
 }
 
 /// What the engine fetched for a batch.
@@ -178,8 +155,8 @@ pub enum Contents {
 pub enum Effect {
     /// In a v1 log.
     V1(package::Changes),
-    /// In a delegated log: its new state.
-    Delegated(authority::State),
+    /// In a delegated log: its new state, and releases as they are after it.
+    Delegated(authority::Changes),
 }
 
 /// An accepted record.
@@ -300,21 +277,53 @@ fn judge(
     now: Time,
 ) -> Result<Accepted, String> {
     let log = submission.log();
-    let facts = logs.entry(log.log_id()).or_insert(LogFacts::Absent);
+    let id = log.log_id();
+    let mut facts = logs.remove(&id).unwrap_or(LogFacts::Absent);
     let absent = matches!(facts, LogFacts::Absent);
     let verdict = match submission {
-        Submission::V1 { envelope, record, signature, .. } => {
-            judge_v1(log, facts, envelope, record, *signature, index, now)
+        Submission::V1 { name, envelope, record, signature } => {
+            let above = state_of(logs, &LogName::Namespace(name.namespace()));
+            check_v1_start(name, absent, above, envelope)
+                .and_then(|()| judge_v1(log, &mut facts, envelope, record, *signature, index, now))
         }
         Submission::Act { act, endorsements, .. } => {
-            judge_act(tree, log, facts, act, endorsements, index, commit_key, now)
+            let carry = Carry { act, endorsements, commit_key, time: now.max(tree.delegated_time) };
+            judge_act(&log, &mut facts, logs, &carry, index)
         }
     };
     if absent && verdict.is_err() {
         // A refused first record decides nothing about the kind of log.
-        *facts = LogFacts::Absent;
+        facts = LogFacts::Absent;
     }
+    logs.insert(id, facts);
     verdict
+}
+
+/// The state of a delegated log.
+fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'a authority::State> {
+    match logs.get(&log.log_id()) {
+        Some(LogFacts::Delegated { state, .. }) => Some(state),
+        _ => None,
+    }
+}
+
+/// `spec/delegation.md`, rule 7: where the namespace is claimed, a v1 log begins only with a key that was admitted
+/// there before. One that began earlier goes on.
+fn check_v1_start(
+    name: &PackageName,
+    first: bool,
+    namespace: Option<&authority::State>,
+    envelope: &Envelope,
+) -> Result<(), String> {
+    match namespace {
+        Some(state) if first && !state.admits(name.name(), &envelope.key_id) => Err(format!(
+            "the namespace `{}` has owners, and they did not admit key {} for `{name}`: ask them to, or publish \
+             with `wargate publish`",
+            name.namespace(),
+            envelope.key_id
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn judge_v1(
@@ -367,38 +376,50 @@ fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call from one place; a struct would only rename them")]
+/// An act that the registry is to carry.
+struct Carry<'a> {
+    act: &'a Bytes,
+    endorsements: &'a [Endorsement],
+    commit_key: &'a KeyId,
+    /// The registry's clock, never before any earlier delegated record of the whole log.
+    time: Time,
+}
+
 fn judge_act(
-    tree: &Tree,
-    log: LogName,
+    log: &LogName,
     facts: &mut LogFacts,
-    act: &Bytes,
-    endorsements: &[Endorsement],
+    others: &BTreeMap<LogId, LogFacts>,
+    carry: &Carry<'_>,
     index: u64,
-    commit_key: &KeyId,
-    now: Time,
 ) -> Result<Accepted, String> {
     let first = matches!(facts, LogFacts::Absent);
     if first {
-        *facts = LogFacts::Delegated(authority::State::empty(log.clone()));
+        let state = authority::State::empty(log.clone());
+        *facts = LogFacts::Delegated { state, releases: authority::Releases::new() };
     }
-    let LogFacts::Delegated(state) = facts else {
+    let LogFacts::Delegated { state, releases } = facts else {
         return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
     };
-    // The registry's clock, never before any earlier delegated record of the whole log.
-    let time = now.max(tree.delegated_time);
-    let context = authority::Context { root: tree.root, index, time };
-    let carried =
-        state.carry(&context, act, endorsements, commit_key).map_err(|refusal| refusal.to_string())?;
-    *state = carried.state.clone();
+    let namespace = match log {
+        LogName::Package(name) => state_of(others, &LogName::Namespace(name.namespace())),
+        _ => None,
+    };
+    let operator = state_of(others, &LogName::Operator);
+    let context = authority::Context { operator, namespace, releases: Some(releases) };
+    let carried = state
+        .carry(&context, carry.time, carry.act, carry.endorsements, carry.commit_key)
+        .map_err(|refusal| refusal.to_string())?;
+    let changes = carried.changes;
+    *state = changes.state.clone();
+    releases.extend(changes.releases.iter().map(|release| (release.version.clone(), release.clone())));
     Ok(Accepted {
         index,
+        log: log.clone(),
         log_id: log.log_id(),
         record: log.layer().record_id(&carried.contents),
         contents: Contents::ToSign(carried.contents.into()),
-        time,
-        effect: Effect::Delegated(carried.state),
+        time: carry.time,
+        effect: Effect::Delegated(changes),
         first,
-        log,
     })
 }

@@ -3,7 +3,7 @@
 //!
 //! Pure: the client fetches and calls these; a mirror or a browser page can do the same.
 
-use crate::authority::{self, JudgeContext};
+use crate::authority::{self, Context};
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::envelope::Envelope;
@@ -16,6 +16,10 @@ use crate::name::{LogName, PackageName};
 use crate::record::{PackageRecord, first_extension_field};
 use crate::time::Time;
 use crate::v1::package::{self, SignatureCheck};
+
+mod layers;
+
+pub use layers::{Layers, PackageLog, judge_layers};
 
 /// How far a checkpoint's time may lie after the client's clock, in seconds.
 pub const CHECKPOINT_AHEAD_SECONDS_MAX: u64 = 5 * 60;
@@ -172,17 +176,14 @@ pub fn judge_operator(operator: &[GivenRecord]) -> Result<authority::State, Fail
         reason: format!("the record at index {index}: {reason}"),
     };
     let mut state = authority::State::empty(LogName::Operator);
-    let (mut root, mut last) = (None, None);
+    let mut last = None;
     for record in operator {
         if last >= Some(record.index) {
             return Err(forged(record.index, "it stands out of order".to_owned()));
         }
         last = Some(record.index);
-        let context = JudgeContext { root, index: record.index };
-        state = state
-            .judge(&context, &record.envelope)
-            .map_err(|error| forged(record.index, error.to_string()))?;
-        root = root.or_else(|| Some(record.id(Layer::Operator)));
+        let judged = state.judge(&Context::default(), &record.envelope);
+        state = judged.map_err(|error| forged(record.index, error.to_string()))?.state;
     }
     Ok(state)
 }
@@ -260,19 +261,22 @@ pub fn judge_package(name: &PackageName, records: &[GivenRecord]) -> Result<pack
             return Err(forged("it stands out of order".to_owned()));
         }
         last = Some(given.index);
-        let contents = &given.envelope.contents;
-        match first_extension_field(contents) {
-            Ok(None) => {}
-            Ok(Some(field)) => return Err(forged(format!("a v1 log holds no field {field}"))),
-            Err(error) => return Err(forged(error.to_string())),
-        }
-        let record = PackageRecord::decode(contents).map_err(|error| forged(error.to_string()))?;
-        let changes = state
-            .judge(&given.envelope, &record, SignatureCheck::Needed)
-            .map_err(|refusal| forged(refusal.to_string()))?;
-        state.apply(changes);
+        judge_v1_record(&mut state, &given.envelope).map_err(forged)?;
     }
     Ok(state)
+}
+
+/// The next record of a v1 package log is valid; why not, if it isn't.
+fn judge_v1_record(state: &mut package::State, envelope: &Envelope) -> Result<(), String> {
+    match first_extension_field(&envelope.contents) {
+        Ok(None) => {}
+        Ok(Some(field)) => return Err(format!("a v1 log holds no field {field}")),
+        Err(error) => return Err(error.to_string()),
+    }
+    let record = PackageRecord::decode(&envelope.contents).map_err(|error| error.to_string())?;
+    let changes = state.judge(envelope, &record, SignatureCheck::Needed);
+    state.apply(changes.map_err(|refusal| refusal.to_string())?);
+    Ok(())
 }
 
 /// Step 7: every record is in the log at its index. `bundle` must cover them all.

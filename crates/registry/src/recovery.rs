@@ -47,7 +47,7 @@ pub(crate) async fn load(
     let Some(signed) = checkpoints::one(next())? else { return Ok(None) };
     let staged_rows = checkpoints::staged(next())?;
     let root = records::ids(next())?.first().map(|(_, record)| *record);
-    let operator = replay(db, &LogName::Operator).await?;
+    let operator = replay_operator(db).await?;
 
     let base = staged_rows.first().map_or(signed.checkpoint.size, |(base, _, _)| *base);
     let mut edge = load_edge(objects, base).await?;
@@ -157,22 +157,21 @@ pub(crate) async fn load_records(db: &dyn Db, from: u64, to: u64) -> Result<Vec<
         .collect())
 }
 
-/// The state of a delegated log, by judging its records anew.
-pub(crate) async fn replay(db: &dyn Db, name: &LogName) -> Result<authority::State, Error> {
-    let (log, layer) = (name.log_id(), name.layer());
-    let mut state = authority::State::empty(name.clone());
-    let (mut from, mut root): (u64, Option<RecordId>) = (0, None);
+/// The state of the operator log, by judging its records anew.
+pub(crate) async fn replay_operator(db: &dyn Db) -> Result<authority::State, Error> {
+    let log = LogId::operator();
+    let mut state = authority::State::empty(LogName::Operator);
+    let mut from: u64 = 0;
     loop {
         let statement = records::select_log(&log, from, i64::MAX as u64, REPLAY_RECORDS);
         let rows = records::rows(db.read(vec![statement]).await?.pop().unwrap_or_default())?;
         let Some(last) = rows.last() else { return Ok(state) };
         from = last.index + 1;
         for row in rows {
-            let context = authority::JudgeContext { root, index: row.index };
-            state = state
-                .judge(&context, &row.envelope)
-                .map_err(|error| Error::internal(&format!("replay {name} at index {}", row.index), error))?;
-            root = root.or_else(|| Some(row.envelope.record_id(layer)));
+            let judged = state.judge(&authority::Context::default(), &row.envelope);
+            let failed =
+                |error| Error::internal(&format!("replay the operator log at index {}", row.index), error);
+            state = judged.map_err(failed)?.state;
         }
     }
 }

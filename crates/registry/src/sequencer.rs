@@ -4,17 +4,19 @@
 //! gathers. There is no timer between acceptance and commit. The transaction in [`Sequencer::commit`] is *the*
 //! commit point; when its outcome is not a clear success, everything held in memory is dropped and reloaded.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use wargate_core::authority;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId, entry};
 use wargate_core::map::segment;
+use wargate_core::name::LogName;
 use wargate_core::plan::{self, Accepted, Contents, Draft, Facts, LogFacts, Submission, Tree, Verdict};
 use wargate_core::v1::package;
 
@@ -328,14 +330,21 @@ impl Step<'_> {
             let known = match row.map(|row| row.kind) {
                 None => LogFacts::Absent,
                 Some(LogKind::V1) => LogFacts::V1(v1),
+                Some(LogKind::Delegated) if needs.name == LogName::Operator => LogFacts::Delegated {
+                    state: recovery::replay_operator(&**self.db).await?,
+                    releases: authority::Releases::new(),
+                },
+                // No door takes acts for the other layers before their states are kept.
                 Some(LogKind::Delegated) => {
-                    LogFacts::Delegated(recovery::replay(&**self.db, &needs.name).await?)
+                    return Err(Error::internal("read facts", format!("no state of {} is kept", needs.name)));
                 }
             };
             facts.logs.insert(*log, known);
         }
         if let Some((hashes, state)) = base {
-            let keys: Vec<Digest> = needs.keys().map(LogId::map_key).collect();
+            // The logs above are read, not written.
+            let written: BTreeSet<LogId> = submissions.iter().map(|one| one.log().log_id()).collect();
+            let keys: Vec<Digest> = written.iter().map(LogId::map_key).collect();
             facts.pages = hashes.pages(state, self.tree.map_root, &keys).await?;
         }
         Ok((facts, numbers))

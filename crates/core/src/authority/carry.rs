@@ -2,65 +2,104 @@
 //! (`spec/delegation.md`, "Acts and records", "Projection").
 
 use bytes::Bytes;
-use prost::Message as _;
+use prost::Message;
 
 use super::{Refusal, step_refused};
 use crate::act::Endorsement;
-use crate::id::RecordId;
+use crate::id::{Layer, RecordId};
 use crate::key::PublicKey;
 use crate::proto;
-use crate::record::{OperatorEntry, OperatorPermission, OperatorRecord, RecordError};
+use crate::record::{
+    OperatorEntry, OperatorPermission, OperatorRecord, PackageEntry, PackagePermission, PackageRecord,
+    RecordError,
+};
 use crate::time::Time;
 use crate::v1::package::RECORD_VERSION;
+
+/// The v1 entries of a delegated record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entries {
+    Operator(Vec<OperatorEntry>),
+    /// A namespace's record has a package record's shape.
+    Package(Vec<PackageEntry>),
+}
+
+impl Entries {
+    pub(super) fn none(layer: Layer) -> Self {
+        match layer {
+            Layer::Operator => Self::Operator(Vec::new()),
+            Layer::Namespace | Layer::Package => Self::Package(Vec::new()),
+        }
+    }
+}
 
 /// A delegated record, taken apart.
 pub(super) struct Opened {
     pub(super) prev: Option<RecordId>,
     pub(super) time: Time,
-    pub(super) entries: Vec<OperatorEntry>,
+    pub(super) entries: Entries,
     pub(super) act: Bytes,
     pub(super) endorsements: Vec<Endorsement>,
 }
 
 /// The bytes of the record that carries an act: the inverse of [`open`].
 pub(super) fn contents(opened: &Opened) -> Vec<u8> {
-    let record = OperatorRecord {
-        prev: opened.prev,
-        version: RECORD_VERSION,
-        time: opened.time,
-        entries: opened.entries.clone(),
-    };
-    let mut message = record.to_message();
-    message.act = opened.act.clone();
-    message.endorsements = opened.endorsements.iter().map(Endorsement::to_message).collect();
-    message.encode_to_vec()
+    let (prev, version, time) = (opened.prev, RECORD_VERSION, opened.time);
+    let act = opened.act.clone();
+    let endorsements = opened.endorsements.iter().map(Endorsement::to_message).collect();
+    match opened.entries.clone() {
+        Entries::Operator(entries) => {
+            let v1 = OperatorRecord { prev, version, time, entries }.to_message();
+            proto::OperatorRecord { act, endorsements, ..v1 }.encode_to_vec()
+        }
+        Entries::Package(entries) => {
+            let v1 = PackageRecord { prev, version, time, entries }.to_message();
+            proto::PackageRecord { act, endorsements, ..v1 }.encode_to_vec()
+        }
+    }
 }
 
 /// Takes a delegated record apart; only its canonical encoding is one.
-pub(super) fn open(contents: &[u8], first: bool) -> Result<Opened, Refusal> {
-    let message = proto::OperatorRecord::decode(contents)
-        .map_err(|error| RecordError::Decode { reason: error.to_string() })?;
-    if message.encode_to_vec() != contents {
-        return Err(Refusal::Carrier { reason: "it is not canonically encoded" });
-    }
-    if message.act.is_empty() {
-        return Err(match first {
-            true => Refusal::Carrier { reason: "it has no act, and an operator log begins with one" },
-            false => Refusal::NotYet { what: "a carrier record, without an act,".to_owned() },
+pub(super) fn open(contents: &[u8], layer: Layer, first: bool) -> Result<Opened, Refusal> {
+    let (prev, version, time, entries, act, endorsements) = match layer {
+        Layer::Operator => {
+            let message: proto::OperatorRecord = canonical(contents)?;
+            let (act, endorsements) = (message.act.clone(), message.endorsements.clone());
+            let record = OperatorRecord::from_message(message)?;
+            (record.prev, record.version, record.time, Entries::Operator(record.entries), act, endorsements)
+        }
+        Layer::Namespace | Layer::Package => {
+            let message: proto::PackageRecord = canonical(contents)?;
+            let (act, endorsements) = (message.act.clone(), message.endorsements.clone());
+            let record = PackageRecord::from_message(message)?;
+            (record.prev, record.version, record.time, Entries::Package(record.entries), act, endorsements)
+        }
+    };
+    if act.is_empty() {
+        return Err(if first {
+            Refusal::Carrier { reason: "it has no act, and a delegated log begins with one" }
+        } else {
+            Refusal::NotYet { what: "a carrier record, without an act,".to_owned() }
         });
     }
-    let act = message.act.clone();
-    let endorsements =
-        message.endorsements.iter().map(Endorsement::from_message).collect::<Result<Vec<_>, _>>()?;
-    let record = OperatorRecord::from_message(message)?;
-    if record.version != RECORD_VERSION {
+    if version != RECORD_VERSION {
         return Err(Refusal::Carrier { reason: "its protocol version is not 0" });
     }
-    Ok(Opened { prev: record.prev, time: record.time, entries: record.entries, act, endorsements })
+    let endorsements = endorsements.iter().map(Endorsement::from_message).collect::<Result<_, _>>()?;
+    Ok(Opened { prev, time, entries, act, endorsements })
+}
+
+fn canonical<M: Message + Default>(contents: &[u8]) -> Result<M, Refusal> {
+    let message = M::decode(contents).map_err(|error| RecordError::Decode { reason: error.to_string() })?;
+    if message.encode_to_vec() == contents {
+        Ok(message)
+    } else {
+        Err(Refusal::Carrier { reason: "it is not canonically encoded" })
+    }
 }
 
 /// The v1 entries that stand for an act of the operator log: the keys that it gives `commit`, nothing else.
-pub(super) fn projection(committers: &[PublicKey], first: bool) -> Result<Vec<OperatorEntry>, Refusal> {
+pub(super) fn operator_entries(committers: &[PublicKey], first: bool) -> Result<Vec<OperatorEntry>, Refusal> {
     if first && committers.is_empty() {
         return Err(step_refused(
             "Init",
@@ -72,4 +111,18 @@ pub(super) fn projection(committers: &[PublicKey], first: bool) -> Result<Vec<Op
         _ => OperatorEntry::GrantFlat { key: key.clone(), permissions: OperatorPermission::ALL.to_vec() },
     };
     Ok(committers.iter().enumerate().map(entry).collect())
+}
+
+/// The v1 entries that stand for the Init of a namespace or package: to v1 the log is its signer's, a commit key,
+/// which lets in the other live ones in the order in which they were granted.
+pub(super) fn init_entries<'a>(
+    signer: &PublicKey,
+    live: impl Iterator<Item = &'a PublicKey>,
+) -> Vec<PackageEntry> {
+    let grant = |key: &PublicKey| PackageEntry::GrantFlat {
+        key: key.clone(),
+        permissions: PackagePermission::ALL.to_vec(),
+    };
+    let others = live.filter(|key| *key != signer).map(grant);
+    std::iter::once(PackageEntry::Init { key: signer.clone() }).chain(others).collect()
 }

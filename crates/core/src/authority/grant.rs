@@ -7,7 +7,7 @@ use super::role::{Power, Role, RoleId, Scope};
 use super::{OWNER, Refusal, State, step_refused};
 use crate::act::Grant;
 use crate::id::Layer;
-use crate::key::Algorithm;
+use crate::key::{Algorithm, PublicKey};
 use crate::time::Time;
 
 fn refused(reason: impl Into<String>) -> Refusal {
@@ -28,12 +28,12 @@ impl State {
             None => self.new_role(grant, id, doing)?,
         };
         check_commit(&role)?;
-        let held = role.keys.iter().map(|(id, key)| (*id, key.clone()));
         if role.powers.contains(&Power::Commit) {
-            self.commit_ever.extend(held);
+            self.commit_ever.retain(|key| !grant.keys.contains(key));
+            self.commit_ever.extend(grant.keys.iter().cloned());
             doing.committers.extend(grant.keys.iter().cloned());
         } else if role.powers.contains(&Power::Publish) {
-            self.publish_ever.extend(held);
+            self.publish_ever.extend(grant.keys.iter().map(PublicKey::id));
         }
         match self.roles.iter_mut().find(|known| known.made == role.made) {
             Some(known) => *known = role,

@@ -2,34 +2,57 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::carry::{self, Opened};
+use semver::Version;
+
+use super::carry::{self, Entries, Opened};
+use super::release::Release;
 use super::role::{Role, RoleId};
-use super::{Context, JudgeContext, LIVE_KEYS_MAX, LIVE_ROLES_MAX, OWNER, Refusal, State, step_refused};
-use crate::act::{Act, Endorsement, Step};
-use crate::envelope::Envelope;
-use crate::id::RecordId;
+use super::{Context, LIVE_KEYS_MAX, LIVE_ROLES_MAX, OWNER, Refusal, State, step_refused};
+use crate::act::{Act, ActError, Endorsement, Step};
+use crate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
 use crate::name::LogName;
-use crate::record::OperatorEntry;
+use crate::record::{OperatorEntry, PackageEntry};
 use crate::time::Time;
 
-/// A record that carries an act, and the state after it.
-#[derive(Debug, Clone)]
-pub struct Carried {
-    /// The record's bytes, to be signed by a commit key.
-    pub contents: Vec<u8>,
-    /// The log's state after the record.
+/// What an envelope adds to its record, in bytes, at most: key id, signature, and the frames of three fields.
+const ENVELOPE_FRAME_BYTES_MAX: usize = 256;
+
+/// What a record changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The log's state after it.
     pub state: State,
+    /// A package's releases that it made or yanked, as they are after it.
+    pub releases: Vec<Release>,
 }
 
-/// An act being done: what its steps need to know, and what they leave for the projection.
+/// A record that carries an act, and what it changes.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// The record's bytes, to be signed by the commit key.
+    pub contents: Vec<u8>,
+    /// What the record changes.
+    pub changes: Changes,
+}
+
+/// An act being done: what its steps need to know, and what they leave behind.
 pub(super) struct Doing<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) record: RecordId,
     pub(super) time: Time,
-    signers: &'a BTreeSet<KeyId>,
+    pub(super) signers: &'a BTreeSet<KeyId>,
+    /// The key that signs the record's envelope.
+    pub(super) envelope_key: KeyId,
     /// The owners as they were before the act (rule 6); in the first record those that its Init names.
-    owners: Option<Role>,
+    pub(super) owners: Option<Role>,
     /// Keys that got `commit`, in step and key order.
     pub(super) committers: Vec<PublicKey>,
+    /// The projection of a namespace's or package's act.
+    pub(super) entries: Vec<PackageEntry>,
+    /// Releases that it made or yanked.
+    pub(super) releases: BTreeMap<Version, Release>,
 }
 
 impl Doing<'_> {
@@ -49,24 +72,29 @@ impl Doing<'_> {
             None => Err(step_refused(step, "the log has no owners")),
         }
     }
+
+    /// A release as the steps so far left it.
+    pub(super) fn release_of(&self, version: &Version) -> Option<&Release> {
+        self.releases.get(version).or_else(|| self.context.release(version))
+    }
 }
 
 impl State {
-    /// Makes the record that carries an act, with its v1 projection, and judges it. Endorsements by keys that
-    /// have no say (any more) are left out, the others are sorted.
+    /// Makes the record that carries an act at `time`, with its v1 projection, and judges it. Endorsements by keys
+    /// that have no say (any more) are left out, the others are sorted. `commit_key` is to sign the envelope.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn carry(
         &self,
-        context: &Context,
+        context: &Context<'_>,
+        time: Time,
         act: &[u8],
         endorsements: &[Endorsement],
         commit_key: &KeyId,
     ) -> Result<Carried, Refusal> {
-        self.check_layer()?;
         let parsed = Act::decode(act)?;
-        let known = self.endorsers(&parsed, context.time);
+        let known = self.endorsers(context, &parsed, time);
         let mut endorsements: Vec<Endorsement> = endorsements
             .iter()
             .filter(|endorsement| known.contains_key(&endorsement.key_id))
@@ -74,57 +102,51 @@ impl State {
             .collect();
         endorsements.sort_by_key(|endorsement| endorsement.key_id);
         endorsements.dedup_by_key(|endorsement| endorsement.key_id);
-        let mut opened = Opened {
-            prev: self.head(),
-            time: context.time,
-            entries: Vec::new(),
-            act: act.to_vec().into(),
-            endorsements,
-        };
-        let judged = JudgeContext { root: context.root, index: context.index };
-        self.check_act(&judged, &parsed, &opened)?;
+        let entries = Entries::none(self.log.layer());
+        let mut opened = Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements };
+        self.check_time(context, time)?;
+        self.check_act(context, &parsed, &opened)?;
         let signers = verify_endorsements(&opened, &known)?;
         // Roles are known by the record that made them, and the record's id covers the projection. So the act is
         // done twice: for its projection first, then under its record's name.
         let unnamed = RecordId::from_digest(Act::digest(act));
-        opened.entries = self.perform(&parsed, &opened, unnamed, &signers)?.1;
-        if let Some(OperatorEntry::Init { key }) = opened.entries.first()
-            && key.id() != *commit_key
-        {
-            return Err(FIRST_SIGNER);
-        }
+        let doing = self.doing(context, &opened, unnamed, &signers, commit_key);
+        opened.entries = self.perform(&parsed, &opened, doing)?.1;
+        check_first_signer(&opened.entries, commit_key)?;
         let contents = carry::contents(&opened);
+        let bytes = contents.len() + ENVELOPE_FRAME_BYTES_MAX;
+        if bytes > ENVELOPE_BYTES_MAX {
+            return Err(ActError::TooLarge { bytes }.into());
+        }
         let record = self.log.layer().record_id(&contents);
-        let (state, _) = self.perform(&parsed, &opened, record, &signers)?;
-        Ok(Carried { contents, state })
+        let doing = self.doing(context, &opened, record, &signers, commit_key);
+        let (changes, _) = self.perform(&parsed, &opened, doing)?;
+        Ok(Carried { contents, changes })
     }
 
-    /// Judges the next record; the state after it.
+    /// Judges the next record.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn judge(&self, context: &JudgeContext, envelope: &Envelope) -> Result<Self, Refusal> {
-        self.check_layer()?;
-        let opened = carry::open(&envelope.contents, self.head.is_none())?;
+    pub fn judge(&self, context: &Context<'_>, envelope: &Envelope) -> Result<Changes, Refusal> {
+        let layer = self.log.layer();
+        let opened = carry::open(&envelope.contents, layer, self.head.is_none())?;
         self.check_place(&opened)?;
+        self.check_time(context, opened.time)?;
         let act = Act::decode(&opened.act)?;
         self.check_act(context, &act, &opened)?;
-        let signers = verify_endorsements(&opened, &self.endorsers(&act, opened.time))?;
-        let record = envelope.record_id(self.log.layer());
-        let (next, projection) = self.perform(&act, &opened, record, &signers)?;
+        let signers = verify_endorsements(&opened, &self.endorsers(context, &act, opened.time))?;
+        let record = envelope.record_id(layer);
+        let doing = self.doing(context, &opened, record, &signers, &envelope.key_id);
+        let (changes, projection) = self.perform(&act, &opened, doing)?;
         if opened.entries != projection {
             return Err(Refusal::Carrier { reason: "its v1 entries are not those that stand for its act" });
         }
-        next.check_envelope(envelope, &projection)?;
-        Ok(next)
-    }
-
-    /// The other layers come with their steps.
-    fn check_layer(&self) -> Result<(), Refusal> {
-        match &self.log {
-            LogName::Operator => Ok(()),
-            log => Err(Refusal::NotYet { what: format!("a delegated log of `{log}`") }),
-        }
+        check_first_signer(&projection, &envelope.key_id)?;
+        // The operator log knows its commit keys itself, those of this record included.
+        let operator = if layer == Layer::Operator { &changes.state } else { context.operator()? };
+        operator.check_envelope(envelope, layer)?;
+        Ok(changes)
     }
 
     fn check_place(&self, opened: &Opened) -> Result<(), Refusal> {
@@ -137,14 +159,26 @@ impl State {
         Ok(())
     }
 
+    /// A record is never dated before an earlier one of the layers above: what has expired stays expired.
+    fn check_time(&self, context: &Context<'_>, time: Time) -> Result<(), Refusal> {
+        let above = [context.operator, context.namespace].into_iter().flatten().filter_map(Self::head_time);
+        if above.max().is_some_and(|head| time < head) {
+            return Err(Refusal::Carrier { reason: "its time is before that of the layers above" });
+        }
+        Ok(())
+    }
+
     /// The act is for this log of this registry, now, and for the first time.
-    fn check_act(&self, context: &JudgeContext, act: &Act, opened: &Opened) -> Result<(), Refusal> {
+    fn check_act(&self, context: &Context<'_>, act: &Act, opened: &Opened) -> Result<(), Refusal> {
         if act.log != self.log.log_id() {
             return Err(Refusal::Elsewhere { what: "log" });
         }
-        let begins_registry = self.log == LogName::Operator && self.head.is_none();
         // Only the registry's very first record may name no registry.
-        if act.root.is_none() != begins_registry || (!begins_registry && act.root != context.root) {
+        let root = match &self.log {
+            LogName::Operator => self.first_record(),
+            _ => Some(context.operator()?.first_record().ok_or(Refusal::Elsewhere { what: "registry" })?),
+        };
+        if act.root != root {
             return Err(Refusal::Elsewhere { what: "registry" });
         }
         if opened.time < act.not_before || opened.time > act.not_after {
@@ -154,11 +188,12 @@ impl State {
         if self.used.contains_key(&Act::digest(&opened.act)) {
             return Err(Refusal::Replayed);
         }
-        Ok(())
+        act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
     }
 
-    /// Who may endorse: keys of roles that are live before the act or after one of its steps.
-    fn endorsers(&self, act: &Act, time: Time) -> BTreeMap<KeyId, PublicKey> {
+    /// Who may endorse: keys of roles that are live before the act or after one of its steps, and for an Init those
+    /// of the layer above. A key without a role here counts for that Init alone.
+    fn endorsers(&self, context: &Context<'_>, act: &Act, time: Time) -> BTreeMap<KeyId, PublicKey> {
         let before = self.live_at(time).flat_map(|role| role.keys.values());
         // A key that a step names is in a live role after it, or the step fails.
         let named = act.steps.iter().flat_map(|step| match step {
@@ -166,50 +201,76 @@ impl State {
             Step::Grant(grant) => grant.keys.as_slice(),
             _ => &[],
         });
-        before.chain(named).map(|key| (key.id(), key.clone())).collect()
+        let above = match self.log {
+            LogName::Operator => None,
+            LogName::Namespace(_) => context.operator,
+            LogName::Package(_) => context.namespace,
+        };
+        let above = above.filter(|_| self.head.is_none());
+        let above =
+            above.into_iter().flat_map(|above| above.live_at(time)).flat_map(|role| role.keys.values());
+        before.chain(named).chain(above).map(|key| (key.id(), key.clone())).collect()
     }
 
-    /// Does an act: the state after it, and the v1 entries that stand for it.
+    fn doing<'a>(
+        &self,
+        context: &'a Context<'a>,
+        opened: &Opened,
+        record: RecordId,
+        signers: &'a BTreeSet<KeyId>,
+        envelope_key: &KeyId,
+    ) -> Doing<'a> {
+        Doing {
+            context,
+            record,
+            time: opened.time,
+            signers,
+            envelope_key: *envelope_key,
+            owners: self.role(OWNER).cloned(),
+            committers: Vec::new(),
+            entries: Vec::new(),
+            releases: BTreeMap::new(),
+        }
+    }
+
+    /// Does an act: what it changes, and the v1 entries that stand for it.
     fn perform(
         &self,
         act: &Act,
         opened: &Opened,
-        record: RecordId,
-        signers: &BTreeSet<KeyId>,
-    ) -> Result<(Self, Vec<OperatorEntry>), Refusal> {
+        mut doing: Doing<'_>,
+    ) -> Result<(Changes, Entries), Refusal> {
         let mut next = self.clone();
-        let owners = self.role(OWNER).cloned();
-        let mut doing = Doing { time: opened.time, signers, owners, committers: Vec::new() };
         for (at, step) in act.steps.iter().enumerate() {
-            next.step(step, RoleId { record, step: at }, &mut doing)?;
+            next.step(step, RoleId { record: doing.record, step: at }, &mut doing)?;
         }
-        next.check_limits(opened.time)?;
-        let projection = carry::projection(&doing.committers, self.head.is_none())?;
-        next.used.retain(|_, until| *until >= opened.time);
+        next.check_limits(doing.time)?;
+        next.used.retain(|_, until| *until >= doing.time);
         next.used.insert(Act::digest(&opened.act), act.not_after);
-        next.head = Some((record, opened.time));
-        Ok((next, projection))
+        next.head = Some((doing.record, doing.time));
+        let entries = match self.log.layer() {
+            Layer::Operator => {
+                Entries::Operator(carry::operator_entries(&doing.committers, self.head.is_none())?)
+            }
+            Layer::Namespace | Layer::Package => Entries::Package(doing.entries),
+        };
+        let releases = doing.releases.into_values().collect();
+        Ok((Changes { state: next, releases }, entries))
     }
 
     fn step(&mut self, step: &Step, id: RoleId, doing: &mut Doing<'_>) -> Result<(), Refusal> {
         let begins = self.head.is_none() && id.step == 0;
         match step {
-            Step::Init { keys, threshold } if begins => {
-                if *threshold == 0 || *threshold as usize > keys.len() {
-                    return Err(step_refused("Init", "the threshold is from 1 to the number of owners"));
-                }
-                let owner = Role::owner(self.log.layer(), keys, *threshold, id);
-                doing.need("Init", &owner)?;
-                doing.owners = Some(owner.clone());
-                self.roles.push(owner);
-                Ok(())
-            }
+            Step::Init { keys, threshold } if begins => self.init(keys, *threshold, id, doing),
             Step::Init { .. } => {
                 Err(step_refused("Init", "it stands first in the log's first record and nowhere else"))
             }
             _ if begins => Err(step_refused(step.name(), "the log begins with Init")),
             Step::Grant(grant) => self.grant(grant, id, doing),
-            _ => Err(Refusal::NotYet { what: format!("the step {}", step.name()) }),
+            Step::Admit { name, key } => self.admit(name, key, doing),
+            Step::Release(release) => self.release(release, doing),
+            Step::Yank { version, .. } => self.yank(version, doing),
+            _ => Err(not_yet(step)),
         }
     }
 
@@ -230,25 +291,52 @@ impl State {
         }
     }
 
-    /// The envelope is for v1 clients: signed by a key that held `commit` at or before this index, and the first
-    /// record by the key of its v1 `init`, or v1 clients would stop at it.
-    fn check_envelope(&self, envelope: &Envelope, projection: &[OperatorEntry]) -> Result<(), Refusal> {
+    /// Of the operator log: the envelope is for v1 clients, signed by a key that held `commit` at or before its index.
+    fn check_envelope(&self, envelope: &Envelope, layer: Layer) -> Result<(), Refusal> {
         let refused = |reason| Refusal::Endorsement { key_id: envelope.key_id, reason };
         let key = self.key(&envelope.key_id);
         let key = key.ok_or_else(|| refused("signs the record and never held `commit`"))?;
-        if let Some(OperatorEntry::Init { key }) = projection.first()
-            && key.id() != envelope.key_id
-        {
-            return Err(FIRST_SIGNER);
-        }
         envelope
-            .verify(self.log.layer(), key)
+            .verify(layer, key)
             .map_err(|_| refused("signs the record, and the signature does not verify"))
     }
 }
 
-const FIRST_SIGNER: Refusal =
-    Refusal::Carrier { reason: "the first commit key of the act must sign the first record" };
+fn not_yet(step: &Step) -> Refusal {
+    Refusal::NotYet { what: format!("the step {}", step.name()) }
+}
+
+/// Which steps a layer's logs know, and which of them are built.
+fn check_kind(step: &Step, log: &LogName) -> Result<(), Refusal> {
+    let layer = log.layer();
+    let (known, built) = match step {
+        Step::Init { .. } | Step::Grant(_) => (true, true),
+        Step::Release(_) | Step::Yank { .. } => (layer == Layer::Package, true),
+        Step::Admit { .. } => (layer == Layer::Namespace, true),
+        Step::Revoke(_) | Step::Annotate { .. } => (true, false),
+        Step::Recover { .. } => (layer != Layer::Operator, false),
+        Step::Import { .. } | Step::Takedown { .. } => (layer == Layer::Operator, false),
+    };
+    match (known, built) {
+        (false, _) => Err(step_refused(step.name(), format!("it is no step of a log such as {log}"))),
+        (true, false) => Err(not_yet(step)),
+        (true, true) => Ok(()),
+    }
+}
+
+/// The first record is signed by the key of its v1 `init`, or v1 clients would stop at it.
+fn check_first_signer(entries: &Entries, signer: &KeyId) -> Result<(), Refusal> {
+    match entries {
+        Entries::Operator(entries) => match entries.first() {
+            Some(OperatorEntry::Init { key }) if key.id() != *signer => {
+                Err(Refusal::Carrier { reason: "the first commit key of the act must sign the first record" })
+            }
+            _ => Ok(()),
+        },
+        // There the key follows from who signs.
+        Entries::Package(_) => Ok(()),
+    }
+}
 
 /// Verifies a record's endorsements: sorted by key id, each once, each by somebody who has a say.
 fn verify_endorsements(

@@ -58,7 +58,7 @@ impl Log {
     }
 
     fn root(&self) -> Option<RecordId> {
-        self.state.roles().next().map(|owner| owner.made.record)
+        self.state.first_record()
     }
 
     fn act(&mut self, steps: Vec<Step>) -> Act {
@@ -74,14 +74,14 @@ impl Log {
     }
 
     fn carry(&mut self, act: &[u8], signers: &[u8]) -> Result<Vec<OperatorEntry>, Refusal> {
-        let context = Context { root: self.root(), index: 0, time: self.time };
-        let commit = key(COMMIT);
-        let carried = self.state.carry(&context, act, &endorsed(act, signers), &commit.public().id())?;
+        let (context, commit) = (Context::default(), key(COMMIT));
+        let signers = endorsed(act, signers);
+        let carried = self.state.carry(&context, self.time, act, &signers, &commit.public().id())?;
         let contents = Bytes::from(carried.contents);
         let envelope = Envelope::sign(Layer::Operator, contents.clone(), &commit).unwrap();
-        let judged = JudgeContext { root: self.root(), index: 0 };
-        assert_eq!(self.state.judge(&judged, &envelope).unwrap(), carried.state, "carried is judged valid");
-        self.state = carried.state;
+        let judged = self.state.judge(&context, &envelope).unwrap();
+        assert_eq!(judged, carried.changes, "carried is judged valid");
+        self.state = judged.state;
         Ok(OperatorRecord::decode(&contents).unwrap().entries)
     }
 
@@ -175,11 +175,12 @@ fn the_first_record_begins_with_init_by_its_own_owners() {
     refuses(begin(|act| act.steps[0] = Step::Init { keys: publics(&[1]), threshold: 2 }, &[1]), "threshold");
     refuses(begin(|act| act.root = Some(Layer::Operator.record_id(b"x")), &[1, 2]), "another registry");
     let act = genesis().encode();
-    let context = Context { root: None, index: 0, time: START };
+    let signers = endorsed(&act, &[1, 2]);
     let by_spare = State::empty(LogName::Operator).carry(
-        &context,
+        &Context::default(),
+        START,
         &act,
-        &endorsed(&act, &[1, 2]),
+        &signers,
         &key(5).public().id(),
     );
     refuses(by_spare.map(|_| Vec::new()), "first commit key");

@@ -89,9 +89,9 @@ fn a_key_of_a_dead_role_has_no_say() {
     Log { state: log.state.clone(), time: START, acts: 9 }.grant(child.clone(), &[20]).unwrap();
     let act = log.act(vec![Step::Grant(grant("other", &[31], &[]))]).encode();
     let endorsements = |time| {
-        let context = Context { root: log.root(), index: 1, time };
         let all = endorsed(&act, &[1, 2, 20]);
-        let carried = log.state.carry(&context, &act, &all, &key(COMMIT).public().id()).unwrap();
+        let commit = key(COMMIT).public().id();
+        let carried = log.state.carry(&Context::default(), time, &act, &all, &commit).unwrap();
         proto::OperatorRecord::decode(carried.contents.as_slice()).unwrap().endorsements.len()
     };
     assert_eq!((endorsements(START), endorsements(START.plus_seconds(1))), (3, 2));
@@ -159,9 +159,9 @@ fn an_act_is_done_once_in_its_log_of_its_registry_in_its_window() {
 fn carrying_leaves_out_who_has_no_say() {
     let mut log = Log::begun();
     let act = log.act(vec![Step::Grant(grant("ops", &[20], &[]))]).encode();
-    let context = Context { root: log.root(), index: 1, time: START };
     let commit = key(COMMIT).public().id();
-    let carry = |seeds: &[u8]| log.state.carry(&context, &act, &endorsed(&act, seeds), &commit);
+    let carry =
+        |seeds: &[u8]| log.state.carry(&Context::default(), START, &act, &endorsed(&act, seeds), &commit);
     let plain = carry(&[1, 2]).unwrap();
     let message = proto::OperatorRecord::decode(plain.contents.as_slice()).unwrap();
     assert_eq!(message.endorsements.len(), 2);
@@ -176,7 +176,7 @@ fn carrying_leaves_out_who_has_no_say() {
     // Of others' bytes.
     let mut forged = endorsed(&act, &[1, 2]);
     forged[0].signature = endorse(b"other bytes", &key(1)).unwrap().signature;
-    let refusal = log.state.carry(&context, &act, &forged, &commit).unwrap_err();
+    let refusal = log.state.carry(&Context::default(), START, &act, &forged, &commit).unwrap_err();
     let key_id = key(1).public().id();
     assert_eq!(refusal, Refusal::Endorsement { key_id, reason: "does not verify" });
 }
@@ -231,13 +231,12 @@ const FORGERIES: &[Forgery] = &[
 fn a_record_that_is_not_the_acts_own_is_invalid() {
     let mut log = Log::begun();
     let act = log.act(vec![Step::Grant(more("commit", &[30]))]).encode();
-    let context = Context { root: log.root(), index: 1, time: START };
     let commit = key(COMMIT);
     let signers = endorsed(&act, &[1, 2]);
-    let carried = log.state.carry(&context, &act, &signers, &commit.public().id()).unwrap();
+    let carried = log.state.carry(&Context::default(), START, &act, &signers, &commit.public().id()).unwrap();
     let judge = |contents: Vec<u8>, signer: &SecretKey| {
         let envelope = Envelope::sign(Layer::Operator, contents.into(), signer).unwrap();
-        log.state.judge(&JudgeContext { root: log.root(), index: 1 }, &envelope).map(|_| Vec::new())
+        log.state.judge(&Context::default(), &envelope).map(|_| Vec::new())
     };
     judge(carried.contents.clone(), &commit).unwrap();
     judge(carried.contents.clone(), &key(5)).unwrap();
@@ -257,7 +256,7 @@ fn a_record_that_is_not_the_acts_own_is_invalid() {
     refuses(judge(defaults_present, &commit), "not canonically encoded");
     let mut envelope = Envelope::sign(Layer::Operator, carried.contents.into(), &commit).unwrap();
     envelope.signature = commit.sign(b"other bytes").unwrap();
-    let refusal = log.state.judge(&JudgeContext { root: log.root(), index: 1 }, &envelope).unwrap_err();
+    let refusal = log.state.judge(&Context::default(), &envelope).unwrap_err();
     assert!(refusal.to_string().contains("signature does not verify"), "{refusal}");
 }
 
@@ -281,20 +280,19 @@ fn a_daily_key_cannot_raise_itself() {
 }
 
 #[test]
-fn only_the_operator_log_is_built() {
-    let mut act = genesis();
-    let name: LogName = "acme:hello".parse().unwrap();
-    act.log = name.log_id();
-    let bytes = act.encode();
-    let context = Context { root: None, index: 0, time: START };
-    let refusal = State::empty(name)
-        .carry(&context, &bytes, &endorsed(&bytes, &[1, 2]), &key(COMMIT).public().id())
-        .unwrap_err();
-    assert_eq!(refusal, Refusal::NotYet { what: "a delegated log of `acme:hello`".to_owned() });
+fn steps_that_are_not_built_or_not_of_the_log_are_refused() {
     let mut log = Log::begun();
+    let revoke = crate::act::Revoke { role: "commit".to_owned(), key_ids: Vec::new(), since: None };
     let yank = Step::Yank { version: "1.0.0".parse().unwrap(), reason: String::new() };
-    let act = log.act(vec![Step::Grant(more("commit", &[30])), yank]).encode();
     let before = log.state.clone();
-    refuses(log.carry(&act, &[1, 2]), "the step Yank is not possible yet");
-    assert_eq!(log.state, before, "all or none");
+    for (step, words) in [
+        (Step::Revoke(revoke), "the step Revoke is not possible yet"),
+        (yank, "it is no step of a log such as the operator log"),
+        (Step::Admit { name: "a".to_owned(), key: key(9).public().clone() }, "it is no step of a log"),
+        (Step::Recover { keys: publics(&[9]), threshold: 1 }, "it is no step of a log"),
+    ] {
+        let act = log.act(vec![Step::Grant(more("commit", &[30])), step]).encode();
+        refuses(log.carry(&act, &[1, 2]), words);
+        assert_eq!(log.state, before, "all or none");
+    }
 }

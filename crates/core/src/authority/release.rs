@@ -1,0 +1,114 @@
+//! Releases of a package, and the steps that make and yank them (`spec/delegation.md`, rule 1, "Everyday shapes",
+//! "Fine print").
+//!
+//! A release is a *fact about what a record names*: a package's [`State`] holds none, so the 100,000th release is
+//! judged as quickly as the second.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+
+use super::judge::Doing;
+use super::role::{Power, RoleId};
+use super::{Refusal, State, Subject, step_refused};
+use crate::act::{self, OnBehalfOf};
+use crate::digest::Digest;
+use crate::id::RecordId;
+use crate::key::KeyId;
+use crate::record::PackageEntry;
+use crate::time::Time;
+
+/// Releases by version: all of a package's, or those that a record names.
+pub type Releases = BTreeMap<Version, Release>;
+
+/// A version that was released in a delegated log, once and for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The version.
+    pub version: Version,
+    /// The record that released it.
+    pub record: RecordId,
+    /// When, by that record.
+    pub time: Time,
+    /// Its content.
+    pub content: Digest,
+    /// The manifest that the OCI door serves it by.
+    pub manifest: Option<Digest>,
+    /// For whom a publishing key endorsed it; `None`: it is its publishers' own.
+    pub on_behalf_of: Option<OnBehalfOf>,
+    /// Every role that allowed it: what a later `since` is held against.
+    pub allowed_by: BTreeSet<RoleId>,
+    /// Whether and how it was yanked.
+    pub yanked: Option<Yanked>,
+}
+
+/// How a release was yanked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Yanked {
+    /// The record that did it.
+    pub record: RecordId,
+    /// When, by that record.
+    pub time: Time,
+}
+
+impl State {
+    pub(super) fn release(&self, release: &act::Release, doing: &mut Doing<'_>) -> Result<(), Refusal> {
+        let version = &release.version;
+        let refused = |reason: &str| step_refused("Release", format!("version {version} {reason}"));
+        // So no two versions of a log are of equal precedence.
+        if !version.build.is_empty() {
+            return Err(refused("has build metadata, which no order of versions knows"));
+        }
+        if doing.release_of(version).is_some() {
+            return Err(refused("is already released"));
+        }
+        if !release.variants.is_empty() || !release.dependencies.is_empty() {
+            return Err(Refusal::NotYet { what: "a Release with variants or dependencies".to_owned() });
+        }
+        let authorize = |signers: &BTreeSet<KeyId>| {
+            self.authorize("Release", Power::Release, Subject::Version(version), signers, doing.time)
+        };
+        let allowed_by = authorize(doing.signers)?;
+        let operator = doing.context.operator()?;
+        let own: BTreeSet<KeyId> =
+            doing.signers.iter().copied().filter(|key| !operator.is_publishing_key(key)).collect();
+        match (authorize(&own).is_ok(), &release.on_behalf_of) {
+            (true, None) | (false, Some(_)) => {}
+            (true, Some(_)) => {
+                return Err(refused("is its publishers' own, it is released on nobody's behalf"));
+            }
+            (false, None) => {
+                return Err(refused(
+                    "needs a publishing key's word: it must say on whose behalf (on_behalf_of)",
+                ));
+            }
+        }
+        doing.entries.push(PackageEntry::Release { version: version.clone(), content: release.content });
+        let fact = Release {
+            version: version.clone(),
+            record: doing.record,
+            time: doing.time,
+            content: release.content,
+            manifest: release.manifest,
+            on_behalf_of: release.on_behalf_of.clone(),
+            allowed_by,
+            yanked: None,
+        };
+        doing.releases.insert(version.clone(), fact);
+        Ok(())
+    }
+
+    pub(super) fn yank(&self, version: &Version, doing: &mut Doing<'_>) -> Result<(), Refusal> {
+        let refused = |reason: &str| step_refused("Yank", format!("version {version} {reason}"));
+        let release = doing.release_of(version).ok_or_else(|| refused("was never released"))?;
+        if release.yanked.is_some() {
+            return Err(refused("is already yanked"));
+        }
+        let yanked = Some(Yanked { record: doing.record, time: doing.time });
+        let release = Release { yanked, ..release.clone() };
+        self.authorize("Yank", Power::Yank, Subject::Version(version), doing.signers, doing.time)?;
+        doing.entries.push(PackageEntry::Yank { version: version.clone() });
+        doing.releases.insert(version.clone(), release);
+        Ok(())
+    }
+}

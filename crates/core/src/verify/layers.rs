@@ -1,0 +1,130 @@
+//! Step 6 for a package and the layers above it: their logs are judged together, in the order of the one log, so that
+//! each record meets the other logs as they stood at its index (`spec/delegation.md`, rules 1 and 7).
+
+use super::{Failure, GivenRecord, judge_v1_record};
+use crate::authority::{Context, Releases, State};
+use crate::name::{LogName, PackageName};
+use crate::record::first_extension_field;
+use crate::v1::package;
+
+/// What a package's log and the logs above it add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    /// The operator log.
+    pub operator: State,
+    /// The namespace's log; it has no head if it has not begun.
+    pub namespace: State,
+    /// The package's log; `None` if it has not begun.
+    pub package: Option<PackageLog>,
+}
+
+/// A package's log; its first record decided of which kind it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageLog {
+    /// A v1 log.
+    V1(package::State),
+    /// A delegated log.
+    Delegated {
+        /// Its state.
+        state: State,
+        /// Its releases, all of them.
+        releases: Releases,
+    },
+}
+
+/// Step 6: operator, namespace and package log are valid in full. A v1 log must have been admitted where its
+/// namespace was claimed before it.
+///
+/// # Errors
+/// [`Failure::ForgedOperatorLog`], [`Failure::ForgedRecord`], [`Failure::Downgrade`].
+pub fn judge_layers(
+    name: &PackageName,
+    operator: &[GivenRecord],
+    namespace: &[GivenRecord],
+    package: &[GivenRecord],
+) -> Result<Layers, Failure> {
+    let logs = [LogName::Operator, LogName::Namespace(name.namespace()), LogName::Package(name.clone())];
+    let mut given = Vec::with_capacity(operator.len() + namespace.len() + package.len());
+    for (log, records) in logs.iter().zip([operator, namespace, package]) {
+        if let Some(pair) = records.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+            return Err(forged(log, pair[1].index, "it stands out of order".to_owned()));
+        }
+        given.extend(records.iter().map(|record| (record, log)));
+    }
+    given.sort_by_key(|(record, _)| record.index);
+    let mut layers = Layers {
+        operator: State::empty(LogName::Operator),
+        namespace: State::empty(LogName::Namespace(name.namespace())),
+        package: None,
+    };
+    let mut last = None;
+    for (record, log) in given {
+        if last == Some(record.index) {
+            return Err(forged(log, record.index, "another record has this index".to_owned()));
+        }
+        last = Some(record.index);
+        layers.judge(name, log, record)?;
+    }
+    Ok(layers)
+}
+
+impl Layers {
+    fn judge(&mut self, name: &PackageName, log: &LogName, record: &GivenRecord) -> Result<(), Failure> {
+        let failed = |reason: String| forged(log, record.index, reason);
+        let refused = |refusal: crate::authority::Refusal| failed(refusal.to_string());
+        let context = Context { operator: Some(&self.operator), ..Context::default() };
+        match log {
+            LogName::Operator => {
+                let judged = self.operator.judge(&Context::default(), &record.envelope);
+                self.operator = judged.map_err(refused)?.state;
+            }
+            LogName::Namespace(_) => {
+                self.namespace = self.namespace.judge(&context, &record.envelope).map_err(refused)?.state;
+            }
+            LogName::Package(_) => {
+                if self.package.is_none() {
+                    self.package = Some(self.begin_package(name, record)?);
+                }
+                let context = Context { namespace: Some(&self.namespace), ..context };
+                match &mut self.package {
+                    Some(PackageLog::Delegated { state, releases }) => {
+                        let context = Context { releases: Some(releases), ..context };
+                        let changes = state.judge(&context, &record.envelope).map_err(refused)?;
+                        *state = changes.state;
+                        let changed = changes.releases.into_iter();
+                        releases.extend(changed.map(|release| (release.version.clone(), release)));
+                    }
+                    Some(PackageLog::V1(state)) => {
+                        judge_v1_record(state, &record.envelope).map_err(failed)?
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The kind of log that a first record begins, and whether a v1 log may begin there.
+    fn begin_package(&self, name: &PackageName, record: &GivenRecord) -> Result<PackageLog, Failure> {
+        let log = LogName::Package(name.clone());
+        let field = first_extension_field(&record.envelope.contents);
+        if field.map_err(|error| forged(&log, record.index, error.to_string()))?.is_some() {
+            return Ok(PackageLog::Delegated { state: State::empty(log), releases: Releases::new() });
+        }
+        let claimed = self.namespace.head().is_some();
+        if claimed && !self.namespace.admits(name.name(), &record.envelope.key_id) {
+            let reason = format!("key {} was not admitted there before", record.envelope.key_id);
+            return Err(Failure::Downgrade { log: name.to_string(), reason });
+        }
+        Ok(PackageLog::V1(package::State::default()))
+    }
+}
+
+fn forged(log: &LogName, index: u64, reason: String) -> Failure {
+    match log {
+        LogName::Operator => {
+            Failure::ForgedOperatorLog { reason: format!("the record at index {index}: {reason}") }
+        }
+        _ => Failure::ForgedRecord { index, log: log.to_string(), reason },
+    }
+}
