@@ -303,7 +303,11 @@ impl State {
             return Ok(allowing);
         }
         // The role that came closest tells most.
-        match holders.iter().min_by_key(|role| role.threshold - role.count(signers)) {
+        let lacking = |role: &&&Role| {
+            let found = role.count(signers);
+            (role.threshold - found, std::cmp::Reverse(found))
+        };
+        match holders.iter().min_by_key(lacking) {
             Some(role) => Err(Refusal::Threshold {
                 step,
                 role: role.name.clone(),

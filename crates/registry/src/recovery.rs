@@ -11,7 +11,7 @@ use object_store::ObjectStore;
 use wargate_core::authority;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint, peek_note};
 use wargate_core::digest::Digest;
-use wargate_core::id::{LogId, RecordId, entry, leaf_hash};
+use wargate_core::id::{LogId, entry, leaf_hash};
 use wargate_core::log::tile::{Edge, TILE_WIDTH, TilePath, tiles_of};
 use wargate_core::log::tree::{balanced_roots, root_from};
 use wargate_core::map::page::PageRef;

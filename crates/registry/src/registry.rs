@@ -126,7 +126,7 @@ impl Registry {
 
     /// A registry may only sign with a key that its own operator log gives `commit`.
     async fn check_commit_key(shared: &Shared) -> Result<(), Error> {
-        let operator = recovery::replay(&*shared.db, &LogName::Operator).await?;
+        let operator = recovery::replay_operator(&*shared.db).await?;
         let key = shared.config.commit_key.public().id();
         if !operator.holds_commit(&key, shared.clock.now()) {
             return Err(Error::Invalid {

@@ -82,23 +82,24 @@ impl Layers {
                 self.namespace = self.namespace.judge(&context, &record.envelope).map_err(refused)?.state;
             }
             LogName::Package(_) => {
-                if self.package.is_none() {
-                    self.package = Some(self.begin_package(name, record)?);
-                }
-                let context = Context { namespace: Some(&self.namespace), ..context };
-                match &mut self.package {
-                    Some(PackageLog::Delegated { state, releases }) => {
-                        let context = Context { releases: Some(releases), ..context };
+                let begun = match self.package.take() {
+                    Some(begun) => begun,
+                    None => self.begin_package(name, record)?,
+                };
+                self.package = Some(match begun {
+                    PackageLog::V1(mut state) => {
+                        judge_v1_record(&mut state, &record.envelope).map_err(failed)?;
+                        PackageLog::V1(state)
+                    }
+                    PackageLog::Delegated { state, mut releases } => {
+                        let namespace = Some(&self.namespace);
+                        let context = Context { namespace, releases: Some(&releases), ..context };
                         let changes = state.judge(&context, &record.envelope).map_err(refused)?;
-                        *state = changes.state;
                         let changed = changes.releases.into_iter();
                         releases.extend(changed.map(|release| (release.version.clone(), release)));
+                        PackageLog::Delegated { state: changes.state, releases }
                     }
-                    Some(PackageLog::V1(state)) => {
-                        judge_v1_record(state, &record.envelope).map_err(failed)?
-                    }
-                    None => {}
-                }
+                });
             }
         }
         Ok(())

@@ -1,0 +1,260 @@
+//! Releases and yanks: who may make them, once each, and in whose name; and attacks on the records that carry them.
+
+use super::world::*;
+use super::*;
+use crate::act::{Dependency, Release as Released, Variant, VariantKind};
+use crate::record::PackageEntry;
+
+const WHOM: &str = "account https://registry.example 42";
+
+/// A step, who endorses it, and the words of the refusal; none if it is allowed.
+type Try = (Step, &'static [u8], &'static str);
+
+#[track_caller]
+fn tries(start: &World, rows: Vec<Try>) {
+    for (step, signers, words) in rows {
+        let mut world = start.clone();
+        let result = world.run(&hello(), vec![step.clone()], signers);
+        if !words.is_empty() {
+            refuses(result, words);
+        } else if let Err(refusal) = result {
+            panic!("{step:?} by {signers:?}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_release_lies_within_the_versions_of_a_role_that_agreed() {
+    tries(
+        &World::released(),
+        vec![
+            (release("1.2.0"), &[CI], ""),
+            (release("1.2.0"), &[ALICE], ""),
+            // Outside its versions, and a prerelease through a bound.
+            (release("2.0.0"), &[CI], "needs the agreement of"),
+            (release("0.9.0"), &[CI], "of the role `owner`, it has 0"),
+            (release("2.0.0-rc.1"), &[CI], "of the role `owner`, it has 0"),
+            (release("1.5.0-rc.1"), &[CI], "of the role `owner`, it has 0"),
+            (release("2.0.0"), &TEAM, ""),
+            (release("2.0.0"), &[62], "of 2 keys of the role `team`, it has 1"),
+            (release("2.0.0"), &[62, 62], "of 2 keys of the role `team`, it has 1"),
+            (release("2.0.0"), &[62, CI], "needs the agreement of"),
+            (release("3.0.0-rc.1"), &TEAM, "of the role `owner`, it has 0"),
+            // The commit key has no say in a package, nor have the layers above.
+            (release("1.2.0"), &[COMMIT], "needs the agreement of"),
+            (release("1.2.0"), &[1, 2, 3, 50, 51, STARTER], "needs the agreement of"),
+            // Build metadata makes no other version.
+            (release("1.2.0+build.1"), &[ALICE], "build metadata"),
+        ],
+    );
+}
+
+#[test]
+fn a_release_after_its_roles_end_is_refused() {
+    let mut world = World::released();
+    let end = Some(START.plus_seconds(5));
+    let guest = Grant { not_after: end, ..grant("guest", &[65], &[Power::Release]) };
+    world.run(&hello(), vec![Step::Grant(guest)], &[ALICE]).unwrap();
+    world.time = START.plus_seconds(5);
+    world.clone().run(&hello(), vec![release("5.0.0")], &[65]).unwrap();
+    world.time = START.plus_seconds(6);
+    refuses(world.run(&hello(), vec![release("5.0.0")], &[65]), "of the role `owner`, it has 0");
+}
+
+#[test]
+fn a_version_is_released_once_and_yanked_once() {
+    let mut world = World::released();
+    let both = vec![release("2.0.0"), release("2.1.0-rc.1")];
+    refuses(world.run(&hello(), both, &TEAM), "of the role `owner`, it has 0");
+    assert!(world.releases.is_empty(), "all or none");
+    world.run(&hello(), vec![release("2.0.0"), release("2.1.0")], &TEAM).unwrap();
+    refuses(world.run(&hello(), vec![release("2.0.0")], &TEAM), "version 2.0.0 is already released");
+    let twice = {
+        let Step::Release(first) = release("2.2.0") else { unreachable!() };
+        vec![release("2.2.0"), Step::Release(Released { breaking: true, ..first })]
+    };
+    refuses(world.run(&hello(), twice, &TEAM), "version 2.2.0 is already released");
+    refuses(world.run(&hello(), vec![yank("2.2.0")], &TEAM), "version 2.2.0 was never released");
+    refuses(world.run(&hello(), vec![yank("2.0.0+x")], &TEAM), "version 2.0.0+x was never released");
+    refuses(world.run(&hello(), vec![yank("2.0.0")], &[CI]), "needs the agreement of");
+    let yanked = world.run(&hello(), vec![yank("2.0.0")], &TEAM).unwrap();
+    assert_eq!(yanked, [PackageEntry::Yank { version: "2.0.0".parse().unwrap() }]);
+    refuses(world.run(&hello(), vec![yank("2.0.0")], &[ALICE]), "version 2.0.0 is already yanked");
+    refuses(world.run(&hello(), vec![release("2.0.0")], &TEAM), "version 2.0.0 is already released");
+    // In one act, in the order of its steps.
+    let steps = vec![release("2.3.0"), yank("2.3.0"), release("2.4.0")];
+    let entries = world.run(&hello(), steps, &TEAM).unwrap();
+    let kind = |entry: &PackageEntry| matches!(entry, PackageEntry::Yank { .. });
+    assert_eq!(entries.iter().map(kind).collect::<Vec<_>>(), [false, true, false]);
+    let facts = &world.releases;
+    assert!(facts[&"2.3.0".parse().unwrap()].yanked.is_some());
+    assert!(facts[&"2.4.0".parse().unwrap()].yanked.is_none());
+    let team = world.states[&hello()].role("team").unwrap().made;
+    assert_eq!(facts[&"2.4.0".parse().unwrap()].allowed_by, [team].into());
+}
+
+#[test]
+fn a_publishing_keys_release_says_on_whose_behalf_and_no_other_does() {
+    let mut start = World::released();
+    tries(
+        &start,
+        vec![
+            (release_for("1.2.0", WHOM), &[PUBLISHING], ""),
+            (release_for("1.2.0", "oidc https://ci.example repo:acme/x ref"), &[PUBLISHING], ""),
+            (release("1.2.0"), &[PUBLISHING], "must say on whose behalf"),
+            (release_for("1.2.0", WHOM), &[CI], "on nobody's behalf"),
+            (release_for("1.2.0", WHOM), &[CI, PUBLISHING], "on nobody's behalf"),
+            (release("1.2.0"), &[CI, PUBLISHING], ""),
+            (release_for("2.0.0", WHOM), &[PUBLISHING], "needs the agreement of"),
+        ],
+    );
+    // A mixed pair reaches its threshold only with the publishing key.
+    let mixed = Grant { threshold: 2, parent: String::new(), ..grant("mixed", &[66, 67], &[Power::Release]) };
+    let operator = Grant { not_after: Some(START), ..grant("old", &[67], &[Power::Publish]) };
+    start.run(&LogName::Operator, vec![Step::Grant(operator)], &[1, 2]).unwrap();
+    start.run(&hello(), vec![Step::Grant(mixed)], &[ALICE]).unwrap();
+    // That key's role is dead by now; it ever held `publish`, and that counts.
+    start.time = START.plus_seconds(1);
+    tries(
+        &start,
+        vec![
+            (release("7.0.0"), &[66, 67], "must say on whose behalf"),
+            (release_for("7.0.0", WHOM), &[66, 67], ""),
+            (release("7.0.0"), &[66, 67, ALICE], ""),
+        ],
+    );
+}
+
+#[test]
+fn variants_and_dependencies_are_not_built() {
+    let mut world = World::released();
+    let Step::Release(plain) = release("1.2.0") else { unreachable!() };
+    let content = Digest::of(b"x");
+    let variants = vec![Variant { kind: VariantKind::Locked, content, manifest: None }];
+    let dependency = Dependency {
+        name: "acme:other".parse().unwrap(),
+        requirement: "^1".to_owned(),
+        version: None,
+        content: None,
+    };
+    for release in
+        [Released { variants, ..plain.clone() }, Released { dependencies: vec![dependency], ..plain }]
+    {
+        let refused = world.run(&hello(), vec![Step::Release(release)], &[CI]);
+        let what = "a Release with variants or dependencies".to_owned();
+        assert_eq!(refused.unwrap_err(), Refusal::NotYet { what });
+    }
+}
+
+#[test]
+fn an_act_is_replayed_nowhere() {
+    let mut world = World::released();
+    let act = world.act(&hello(), vec![release("1.2.0")]);
+    let other_log = Act { log: LogName::Package("acme:http-types".parse().unwrap()).log_id(), ..act.clone() };
+    let root = Some(Layer::Operator.record_id(b"another registry's"));
+    let other_registry = Act { root, ..act.clone() };
+    let carry = |world: &World, act: &Act| {
+        let bytes = act.encode();
+        world.try_carry(&hello(), &bytes, &endorsed(&bytes, &[CI]))
+    };
+    refuses(carry(&world, &other_log), "the act is for another log");
+    refuses(carry(&world, &other_registry), "the act is for another registry");
+    refuses(carry(&world, &Act { root: None, ..act.clone() }), "the act is for another registry");
+    let mut late = world.clone();
+    late.time = act.not_after.plus_seconds(1);
+    refuses(carry(&late, &act), "the act may be done from");
+    // Done once, it is remembered until its window ends.
+    let grant = Grant { scope: versions(&[">=1.0.0 <2.0.0"]), ..grant("friend", &[65], &[Power::Release]) };
+    let act = world.act(&hello(), vec![Step::Grant(grant)]).encode();
+    let carried = world.try_carry(&hello(), &act, &endorsed(&act, &[ALICE])).unwrap();
+    world.states.insert(hello(), carried.changes.state);
+    let stored = State::decode(&world.states[&hello()].encode()).unwrap();
+    world.states.insert(hello(), stored);
+    refuses(world.try_carry(&hello(), &act, &endorsed(&act, &[ALICE])), "done in this log already");
+    // Its endorsements are over these bytes, not over others.
+    let other = world.act(&hello(), vec![release("1.3.0")]).encode();
+    refuses(world.try_carry(&hello(), &other, &endorsed(&act, &[CI])), "does not verify");
+}
+
+/// A change to the message of a valid record by two endorsers, and the words of the refusal.
+type Forgery = (fn(&mut proto::PackageRecord), &'static str);
+
+fn released(message: &mut proto::PackageRecord) -> &mut proto::PackageRelease {
+    match message.entries[0].contents.as_mut() {
+        Some(proto::package_entry::Contents::Release(release)) => release,
+        other => panic!("{other:?}"),
+    }
+}
+
+const FORGERIES: &[Forgery] = &[
+    (|_| {}, ""),
+    // One entry more, less, changed, or in another place.
+    (|m| m.entries.push(m.entries[1].clone()), "not those that stand for its act"),
+    (|m| _ = m.entries.pop(), "not those that stand for its act"),
+    (|m| m.entries.clear(), "not those that stand for its act"),
+    (|m| released(m).version = "2.0.1".to_owned(), "not those that stand for its act"),
+    (|m| released(m).content_hash = Digest::of(b"other").to_string(), "not those that stand for its act"),
+    (|m| m.entries.swap(0, 1), "not those that stand for its act"),
+    (|m| m.endorsements.insert(0, m.endorsements[0].clone()), "twice"),
+    (|m| m.endorsements.reverse(), "out of order"),
+    (|m| _ = m.endorsements.pop(), "of 2 keys of the role `team`, it has 1"),
+    (|m| m.endorsements[0].signature = m.endorsements[1].signature.clone(), "does not verify"),
+    (
+        |m| {
+            let act = m.act.clone();
+            m.endorsements.push(endorse(&act, &key(COMMIT)).unwrap().to_message());
+            m.endorsements.sort_by(|a, b| a.key_id.cmp(&b.key_id));
+        },
+        "by a key in no live role",
+    ),
+    (|m| m.act.clear(), "a carrier record, without an act, is not possible yet"),
+    (|m| m.act = [&m.act[..], &[0xa2, 0x01, 0x00]].concat().into(), "not canonically encoded"),
+    (|m| m.prev = None, "prev is not the log's latest record"),
+    (|m| m.version = 1, "protocol version is not 0"),
+    (|m| m.time = Some(proto::Timestamp { seconds: START.seconds() - 1, nanos: 0 }), "time is before"),
+];
+
+#[test]
+fn a_record_that_is_not_the_acts_own_is_invalid_in_a_package_too() {
+    let mut world = World::released();
+    let act = world.act(&hello(), vec![release("2.0.0"), release("2.1.0")]).encode();
+    let carried = world.try_carry(&hello(), &act, &endorsed(&act, &TEAM)).unwrap();
+    for (change, words) in FORGERIES {
+        let mut message = proto::PackageRecord::decode(carried.contents.as_slice()).unwrap();
+        change(&mut message);
+        let result = world.judge(&hello(), message.encode_to_vec(), COMMIT);
+        if words.is_empty() { _ = result.unwrap() } else { refuses(result, words) }
+    }
+    let unknown_field = [&carried.contents[..], &[0x90, 0x01, 0x01]].concat();
+    refuses(world.judge(&hello(), unknown_field, COMMIT), "not canonically encoded");
+    let default_present = [&carried.contents[..], &[0x10, 0x00]].concat();
+    refuses(world.judge(&hello(), default_present, COMMIT), "not canonically encoded");
+    // The envelope is for v1: any commit key signs it, and nobody else.
+    world.judge(&hello(), carried.contents.clone(), 5).unwrap();
+    refuses(world.judge(&hello(), carried.contents.clone(), PUBLISHING), "never held `commit`");
+    refuses(world.judge(&hello(), carried.contents, ALICE), "never held `commit`");
+}
+
+#[test]
+fn the_projection_of_a_first_record_is_its_signers() {
+    let mut world = World::claimed();
+    let act = world.act(&hello(), vec![Step::Init { keys: publics(&[ALICE]), threshold: 1 }]).encode();
+    let carried = world.try_carry(&hello(), &act, &endorsed(&act, &[ALICE, STARTER])).unwrap();
+    world.judge(&hello(), carried.contents.clone(), COMMIT).unwrap();
+    // Signed by the spare it would be another projection.
+    refuses(world.judge(&hello(), carried.contents.clone(), 5), "not those that stand for its act");
+    let mut message = proto::PackageRecord::decode(carried.contents.as_slice()).unwrap();
+    message.entries.pop();
+    refuses(world.judge(&hello(), message.encode_to_vec(), COMMIT), "not those that stand for its act");
+    message.act.clear();
+    refuses(world.judge(&hello(), message.encode_to_vec(), COMMIT), "a delegated log begins with one");
+}
+
+#[test]
+fn an_act_that_fills_a_record_is_refused_before_it_is_carried() {
+    let mut world = World::released();
+    let reason = "x".repeat(crate::envelope::ENVELOPE_BYTES_MAX - 500);
+    world.run(&hello(), vec![release("1.2.0")], &[CI]).unwrap();
+    let yank = Step::Yank { version: "1.2.0".parse().unwrap(), reason };
+    refuses(world.run(&hello(), vec![yank], &[ALICE]), "at most 65536 are allowed");
+}

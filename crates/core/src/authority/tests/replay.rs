@@ -1,0 +1,190 @@
+//! However a log is replayed, it adds up to the same state (`spec/delegation.md`, "What must be shown by test", d).
+
+use proptest::prelude::*;
+
+use super::world::*;
+use super::*;
+use crate::verify::{GivenRecord, Layers, PackageLog, judge_layers};
+
+/// Something that somebody tries to do; much of it is refused.
+#[derive(Debug, Clone)]
+struct Attempt {
+    wait_seconds: i64,
+    what: usize,
+    which: u8,
+    signers: Vec<u8>,
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let crowds: Vec<Vec<u8>> = vec![
+        vec![1, 2],
+        vec![2, 3, PUBLISHING],
+        vec![50, 51],
+        vec![STARTER],
+        vec![ALICE],
+        vec![CI],
+        vec![PUBLISHING],
+        TEAM.to_vec(),
+        vec![62],
+        vec![ALICE, CI, PUBLISHING, 62, 63],
+        (1..100).collect(),
+    ];
+    (0..40_i64, 0..9_usize, 0..12_u8, prop::sample::select(crowds))
+        .prop_map(|(wait_seconds, what, which, signers)| Attempt { wait_seconds, what, which, signers })
+}
+
+/// The log that an attempt is for, and its steps.
+fn steps(world: &World, attempt: &Attempt) -> (LogName, Vec<Step>) {
+    let which = attempt.which;
+    let end = Some(world.time.plus_seconds(60 * i64::from(which)));
+    let version = format!("{}.{}.0", 1 + which % 2, which / 2);
+    let name = ["hello", "http-a", "other"][usize::from(which % 3)].to_owned();
+    let seed = 100 + which;
+    let whom = "oidc https://ci.example repo:acme/hello";
+    match attempt.what {
+        0 => (LogName::Operator, vec![Step::Grant(more("commit", &[seed]))]),
+        1 => (
+            LogName::Operator,
+            vec![Step::Grant(Grant { not_after: end, ..grant("late", &[seed], &[Power::Publish]) })],
+        ),
+        2 => (acme(), vec![Step::Admit { name, key: key(seed).public().clone() }]),
+        3 => (acme(), vec![Step::Grant(Grant { not_after: end, ..grant("guest", &[seed], &[Power::Init]) })]),
+        4 => (hello(), vec![Step::Grant(Grant { not_after: end, ..grant("guest", &[seed], &[]) })]),
+        5 => (hello(), vec![release_for(&version, whom)]),
+        6 => (hello(), vec![yank(&version)]),
+        _ => (hello(), vec![release(&version)]),
+    }
+}
+
+fn log_of(attempts: &[Attempt]) -> World {
+    let mut world = World::released();
+    for attempt in attempts {
+        world.time = world.time.plus_seconds(attempt.wait_seconds);
+        let (log, steps) = steps(&world, attempt);
+        _ = world.run(&log, steps, &attempt.signers);
+    }
+    world
+}
+
+fn in_one_go(world: &World) -> Layers {
+    let of = |log: &LogName| -> Vec<GivenRecord> {
+        world.given.iter().filter(|(of, _)| of == log).map(|(_, record)| record.clone()).collect()
+    };
+    let LogName::Package(name) = hello() else { unreachable!() };
+    judge_layers(&name, &of(&LogName::Operator), &of(&acme()), &of(&hello())).unwrap()
+}
+
+/// As a ledger does it: every state is a row, and a record is judged on the releases that it names.
+fn from_rows(world: &World, rows_every: usize) -> World {
+    let mut replayed = World::new();
+    replayed.states.clear();
+    replayed.given.clear();
+    let mut release_rows: BTreeMap<Version, Vec<u8>> = BTreeMap::new();
+    for (at, (log, given)) in world.given.iter().enumerate() {
+        let message = proto::PackageRecord::decode(given.envelope.contents.clone());
+        let act = message.map(|message| message.act).unwrap_or_default();
+        let named = Act::decode(&act).map(|act| act.steps).unwrap_or_default();
+        let rows = named.iter().filter_map(|step| match step {
+            Step::Release(release) => release_rows.get(&release.version),
+            Step::Yank { version, .. } => release_rows.get(version),
+            _ => None,
+        });
+        let read = rows.map(|row| Release::decode(row).unwrap());
+        replayed.releases = read.map(|release| (release.version.clone(), release)).collect();
+        let changes = replayed.state(log).judge(&replayed.context(log), &given.envelope).unwrap();
+        for release in changes.releases {
+            release_rows.insert(release.version.clone(), release.encode());
+        }
+        replayed.states.insert(log.clone(), changes.state);
+        if at % rows_every == 0 {
+            let row = |state: &State| State::decode(&state.encode()).unwrap();
+            replayed.states.values_mut().for_each(|state| *state = row(state));
+        }
+    }
+    let read = release_rows.values().map(|row| Release::decode(row).unwrap());
+    replayed.releases = read.map(|release| (release.version.clone(), release)).collect();
+    replayed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replay_in_one_go_in_pieces_and_from_rows_gives_the_same_state(
+        attempts in prop::collection::vec(attempt(), 1..40),
+        rows_every in 1..6_usize,
+    ) {
+        let world = log_of(&attempts);
+        let layers = in_one_go(&world);
+        prop_assert_eq!(&layers.operator, &world.states[&LogName::Operator]);
+        prop_assert_eq!(&layers.namespace, &world.states[&acme()]);
+        let (state, releases) = (world.states[&hello()].clone(), world.releases.clone());
+        prop_assert_eq!(layers.package, Some(PackageLog::Delegated { state, releases }));
+        let replayed = from_rows(&world, rows_every);
+        prop_assert_eq!(&replayed.states, &world.states);
+        prop_assert_eq!(&replayed.releases, &world.releases);
+    }
+
+    #[test]
+    fn no_accepted_release_lies_outside_what_its_roles_cover(
+        attempts in prop::collection::vec(attempt(), 1..30),
+    ) {
+        let world = log_of(&attempts);
+        for release in world.releases.values() {
+            prop_assert!(!release.allowed_by.is_empty());
+            for id in &release.allowed_by {
+                let mut role = world.states[&hello()].made_by(*id).unwrap();
+                prop_assert!(role.not_after.is_none_or(|end| end >= release.time));
+                loop {
+                    prop_assert!(role.powers.contains(&Power::Release));
+                    prop_assert!(role.scope.covers_version(&release.version));
+                    let Some(parent) = role.parent else { break };
+                    role = world.states[&hello()].made_by(parent).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn changed_rows_are_refused_or_are_other_rows(at in any::<prop::sample::Index>(), bits in 1..=255_u8) {
+        let mut world = World::released();
+        world.run(&hello(), vec![release("1.0.0")], &[CI]).unwrap();
+        for state in world.states.values() {
+            let mut bytes = state.encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+            prop_assert!(State::decode(&bytes).is_ok_and(|other| other != *state && other.encode() == bytes)
+                || State::decode(&bytes).is_err());
+        }
+        let row = world.releases[&Version::new(1, 0, 0)].encode();
+        let mut bytes = row.clone();
+        bytes[at.index(row.len())] ^= bits;
+        prop_assert!(Release::decode(&bytes).map_or(true, |other| other.encode() == bytes));
+    }
+}
+
+#[test]
+fn a_row_that_does_not_hang_together_is_refused() {
+    let world = World::released();
+    let state = &world.states[&hello()];
+    let bytes = state.encode();
+    assert_eq!(State::decode(&bytes).unwrap(), *state);
+    let empty = State::empty(hello());
+    assert_eq!(State::decode(&empty.encode()).unwrap(), empty);
+    assert_eq!(State::decode(&[]).unwrap_err(), StateError::Format { found: 0 });
+    let unknown_field = [&bytes[..], &[0xf8, 0x01, 0x01]].concat();
+    assert_eq!(State::decode(&unknown_field).unwrap_err(), StateError::NotCanonical);
+    let refuses = |change: &dyn Fn(&mut State), field| {
+        let mut changed = state.clone();
+        change(&mut changed);
+        assert_eq!(State::decode(&changed.encode()).unwrap_err(), StateError::Field { field });
+    };
+    // Roles are a tree: no role hangs under itself or a later one, and only the first is the root.
+    refuses(&|state| state.roles[1].parent = Some(state.roles[2].made), "role's parent");
+    refuses(&|state| state.roles[1].parent = Some(state.roles[1].made), "role's parent");
+    refuses(&|state| state.roles[1].parent = None, "role's parent");
+    refuses(&|state| state.roles[0].parent = Some(state.roles[1].made), "role's parent");
+    refuses(&|state| state.roles[1].made = state.roles[0].made, "role's parent");
+    refuses(&|state| state.head = None, "head");
+    refuses(&|state| state.roles.clear(), "head");
+}
