@@ -121,6 +121,9 @@ impl State {
         let record = self.log.layer().record_id(&contents);
         let doing = self.doing(context, &opened, record, &signers, commit_key);
         let (changes, _) = self.perform(&parsed, &opened, doing)?;
+        if changes.state.operator_of(context)?.key(commit_key).is_none() {
+            return Err(no_commit_key(*commit_key));
+        }
         Ok(Carried { contents, changes })
     }
 
@@ -143,10 +146,18 @@ impl State {
             return Err(Refusal::Carrier { reason: "its v1 entries are not those that stand for its act" });
         }
         check_first_signer(&projection, &envelope.key_id)?;
-        // The operator log knows its commit keys itself, those of this record included.
-        let operator = if layer == Layer::Operator { &changes.state } else { context.operator()? };
-        operator.check_envelope(envelope, layer)?;
+        let operator = changes.state.operator_of(context)?;
+        let key = operator.key(&envelope.key_id).ok_or_else(|| no_commit_key(envelope.key_id))?;
+        envelope.verify(layer, key).map_err(|_| Refusal::Endorsement {
+            key_id: envelope.key_id,
+            reason: "signs the record, and the signature does not verify",
+        })?;
         Ok(changes)
+    }
+
+    /// Who knows the commit keys: the operator log itself, those of the judged record included, or the one above.
+    fn operator_of<'a>(&'a self, context: &Context<'a>) -> Result<&'a Self, Refusal> {
+        if self.log == LogName::Operator { Ok(self) } else { context.operator() }
     }
 
     fn check_place(&self, opened: &Opened) -> Result<(), Refusal> {
@@ -290,16 +301,11 @@ impl State {
             None => Ok(()),
         }
     }
+}
 
-    /// Of the operator log: the envelope is for v1 clients, signed by a key that held `commit` at or before its index.
-    fn check_envelope(&self, envelope: &Envelope, layer: Layer) -> Result<(), Refusal> {
-        let refused = |reason| Refusal::Endorsement { key_id: envelope.key_id, reason };
-        let key = self.key(&envelope.key_id);
-        let key = key.ok_or_else(|| refused("signs the record and never held `commit`"))?;
-        envelope
-            .verify(layer, key)
-            .map_err(|_| refused("signs the record, and the signature does not verify"))
-    }
+/// The envelope is for v1 clients, and signed by a key that held `commit` at or before the record's index.
+fn no_commit_key(key_id: KeyId) -> Refusal {
+    Refusal::Endorsement { key_id, reason: "signs the record and never held `commit`" }
 }
 
 fn not_yet(step: &Step) -> Refusal {

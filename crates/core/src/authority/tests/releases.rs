@@ -62,6 +62,43 @@ fn a_release_after_its_roles_end_is_refused() {
 }
 
 #[test]
+fn what_hangs_under_a_dead_role_releases_nothing() {
+    let mut world = World::released();
+    let end = Some(START.plus_seconds(5));
+    let lead = Grant { not_after: end, depth: 1, ..grant("lead", &[65], &[Power::Release]) };
+    let child = Grant { parent: "lead".to_owned(), ..grant("child", &[66], &[]) };
+    world.run(&hello(), vec![Step::Grant(lead.clone())], &[ALICE]).unwrap();
+    world.run(&hello(), vec![Step::Grant(child)], &[65]).unwrap();
+    world.clone().run(&hello(), vec![release("5.0.0")], &[66]).unwrap();
+    world.time = START.plus_seconds(6);
+    refuses(world.run(&hello(), vec![release("5.0.0")], &[66]), "of the role `owner`, it has 0");
+    // Its name is taken again; the new role has none of the old one's children.
+    let again = Grant { not_after: None, ..lead };
+    world.run(&hello(), vec![Step::Grant(again)], &[ALICE]).unwrap();
+    refuses(world.run(&hello(), vec![release("5.0.0")], &[66]), "needs the agreement of");
+    world.run(&hello(), vec![release("5.0.0")], &[65]).unwrap();
+}
+
+#[test]
+fn a_ci_key_cannot_raise_itself() {
+    let mut world = World::released();
+    let under = |name: &str, seed: u8| Grant { parent: "ci".to_owned(), ..grant(name, &[seed], &[]) };
+    let wider = Grant { scope: versions(&[">=1.0.0 <3.0.0"]), ..more("ci", &[]) };
+    for (given, words) in [
+        (wider, "of the role `owner`, it has 0"),
+        (Grant { powers: vec![Power::Release, Power::Yank], ..more("ci", &[]) }, "of the role `owner`"),
+        (more("ci", &[65]), "of the role `owner`, it has 0"),
+        (more(OWNER, &[65]), "of the role `owner`, it has 0"),
+        (under("friend", 65), "depth must be below its parent's, 0"),
+        (grant("friend", &[65], &[]), "of the role `owner`, it has 0"),
+        // The owner's key into its own role.
+        (more("ci", &[ALICE]), "in the live role `owner` already"),
+    ] {
+        refuses(world.run(&hello(), vec![Step::Grant(given)], &[CI]), words);
+    }
+}
+
+#[test]
 fn a_version_is_released_once_and_yanked_once() {
     let mut world = World::released();
     let both = vec![release("2.0.0"), release("2.1.0-rc.1")];
