@@ -325,6 +325,18 @@ impl State {
         self.authorize("Init", Power::Define, Subject::Name(namespace.as_str()), endorsers, time).is_ok()
     }
 
+    /// Whether these endorsers may start a package of this name in a namespace's log.
+    #[must_use]
+    pub fn init_covers(&self, name: &str, endorsers: &BTreeSet<KeyId>, time: Time) -> bool {
+        self.authorize("Init", Power::Init, Subject::Name(name), endorsers, time).is_ok()
+    }
+
+    /// Whether these endorsers may release a version in a package's log.
+    #[must_use]
+    pub fn release_covers(&self, version: &Version, endorsers: &BTreeSet<KeyId>, time: Time) -> bool {
+        self.authorize("Release", Power::Release, Subject::Version(version), endorsers, time).is_ok()
+    }
+
     /// A key that ever held `commit`, by its id.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&PublicKey> {

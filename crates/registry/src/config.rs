@@ -16,6 +16,10 @@ pub struct Config {
     pub origin: String,
     /// The key that signs checkpoints and the envelopes of what the registry carries.
     pub commit_key: Arc<SecretKey>,
+    /// The key that endorses what users push who have none; without it nothing is endorsed.
+    pub publishing_key: Option<Arc<SecretKey>>,
+    /// Whether namespaces and packages come into being on first use, by whoever comes first.
+    pub names_on_first_use: bool,
     /// Namespaces that belong to another registry, with its domain.
     pub imports: BTreeMap<Namespace, String>,
     /// Hosts that publishers may link content at instead of uploading it; none by default.
@@ -25,12 +29,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults: no imports, no links, content up to [`CONTENT_BYTES_MAX`].
+    /// The defaults: no publishing key, names on first use, no imports, no links, content up to
+    /// [`CONTENT_BYTES_MAX`].
     #[must_use]
     pub fn new(origin: impl Into<String>, commit_key: SecretKey) -> Self {
         Self {
             origin: origin.into(),
             commit_key: Arc::new(commit_key),
+            publishing_key: None,
+            names_on_first_use: true,
             imports: BTreeMap::new(),
             link_hosts: Vec::new(),
             content_bytes_max: CONTENT_BYTES_MAX,

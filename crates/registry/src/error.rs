@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use semver::Version;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
-use wargate_core::name::Namespace;
+use wargate_core::name::{Namespace, PackageName};
 
 use crate::db::DbError;
 
@@ -22,6 +23,24 @@ pub enum Error {
     Unauthorized {
         /// What does not verify.
         reason: String,
+    },
+    /// Whoever asks may not, or the registry may not for them.
+    #[error("{reason}")]
+    Denied {
+        /// Who may, and what to do instead.
+        reason: String,
+    },
+    /// The version was released with another content.
+    #[error(
+        "version {version} of `{name}` is released already, with content `{content}`: a version is released once"
+    )]
+    AlreadyReleased {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+        /// What was released.
+        content: Digest,
     },
     /// No record of this log is committed or pending.
     #[error("log `{log}` is not known here")]

@@ -5,6 +5,15 @@ use std::time::Duration;
 /// Entries in one record.
 pub const RECORD_ENTRIES_MAX: usize = 256;
 
+/// How far before now the window of an act that the registry endorses begins, in seconds: clocks differ.
+pub const ACT_WINDOW_BEFORE_SECONDS: i64 = 60;
+
+/// How long after now it ends, in seconds.
+pub const ACT_WINDOW_AFTER_SECONDS: i64 = 10 * 60;
+
+/// How long a record that begins a v1 log waits for its key to be admitted.
+pub const ADMIT_WAIT: Duration = Duration::from_secs(2);
+
 /// Records in one commit.
 pub const BATCH_RECORDS_MAX: usize = 256;
 

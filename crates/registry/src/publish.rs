@@ -7,16 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use wargate_core::id::{Layer, LogId, RecordId};
 use wargate_core::key::PublicKey;
-use wargate_core::name::PackageName;
+use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Submission, Verdict};
 use wargate_core::record::{PackageEntry, PackageRecord, first_extension_field};
 use wargate_core::v1::package::SignatureCheck;
 
 use crate::content::sources::{self, ContentSource};
+use crate::custody;
 use crate::db::{Batch, DbError};
 use crate::error::Error;
 use crate::in_flight::{InFlight, VerdictReceiver};
@@ -26,7 +28,7 @@ use crate::limits::{
 use crate::sequencer::Queued;
 use crate::shared::Shared;
 use crate::tables::pending::{PendingRow, PendingState};
-use crate::tables::{content, pending, standing};
+use crate::tables::{content, logs, pending, standing};
 
 /// A signed package record, and where its content is to be had if not here.
 #[derive(Debug, Clone)]
@@ -108,6 +110,9 @@ pub(crate) async fn publish(
         .iter()
         .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
         .collect();
+    if let Some(key) = admitted.first_key() {
+        custody::admit(shared, known.namespace.as_ref(), &admitted.name, key).await?;
+    }
     let row = PendingRow {
         seq: shared.next_seq(),
         log,
@@ -180,11 +185,10 @@ async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus,
     Ok(RecordStatus::Processing { record: row.record })
 }
 
-/// admit: who, may they, within limits, and well-formed.
-fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admitted, Error> {
-    let namespace = name.namespace();
-    if let Some(registry) = shared.config.imports.get(&namespace) {
-        return Err(Error::NamespaceImported { namespace, registry: registry.clone() });
+/// Whether the registry takes records of this namespace now.
+pub(crate) fn check_open(shared: &Shared, namespace: &Namespace) -> Result<(), Error> {
+    if let Some(registry) = shared.config.imports.get(namespace) {
+        return Err(Error::NamespaceImported { namespace: namespace.clone(), registry: registry.clone() });
     }
     if shared.is_closing()
         || shared.waiting.load(Ordering::Relaxed) >= PENDING_RECORDS_MAX
@@ -192,6 +196,12 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
     {
         return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
     }
+    Ok(())
+}
+
+/// admit: who, may they, within limits, and well-formed.
+fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admitted, Error> {
+    check_open(shared, &name.namespace())?;
     let invalid = |reason: String| Error::Invalid { reason };
     let encoded: Bytes = envelope.encode().into();
     if encoded.len() > ENVELOPE_BYTES_MAX {
@@ -220,6 +230,16 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
     })
 }
 
+impl Admitted {
+    /// The key that begins the log, if this record does and is signed by it.
+    fn first_key(&self) -> Option<&PublicKey> {
+        self.record.entries.iter().find_map(|entry| match entry {
+            PackageEntry::Init { key } if key.id() == self.envelope.key_id => Some(key),
+            _ => None,
+        })
+    }
+}
+
 /// What the ledger knows of a record and its log.
 struct Known {
     /// Where it stands, if it was handed in before.
@@ -228,6 +248,8 @@ struct Known {
     missing: Vec<Digest>,
     /// The signer's key, if the log knows it.
     signer: Option<PublicKey>,
+    /// Of a record that begins its log: what the namespace's log adds up to, if it has begun.
+    namespace: Option<authority::State>,
 }
 
 impl Known {
@@ -238,12 +260,17 @@ impl Known {
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
         statements.extend(admitted.contents.iter().map(content::select_exists));
+        if admitted.record.prev.is_none() {
+            let namespace = LogName::Namespace(admitted.name.namespace());
+            statements.push(logs::select_state(&namespace.log_id()));
+        }
         let mut answers = shared.db.read(statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let row = standing::one(next())?;
         let waiting = pending::rows(next())?;
         let missing: Vec<Digest> =
             admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
+        let namespace = logs::state(next())?;
         let record = *id;
         let same = waiting.iter().find(|row| row.record == record);
         let status = match (row.index, row.refusal, same) {
@@ -258,16 +285,14 @@ impl Known {
         if status.is_none() {
             check_conflict(&waiting, &admitted.record)?;
         }
-        Ok(Self { status, missing, signer: row.signer })
+        Ok(Self { status, missing, signer: row.signer, namespace })
     }
 
     /// validate, as far as it can be done before the verdict: a signature that no order of events could mend.
     fn check_signature(&self, admitted: &Admitted) -> Result<SignatureCheck, Error> {
-        let named = admitted.record.entries.iter().find_map(|entry| match entry {
-            PackageEntry::Init { key } if key.id() == admitted.envelope.key_id => Some(key),
-            _ => None,
-        });
-        let Some(key) = self.signer.as_ref().or(named) else { return Ok(SignatureCheck::Needed) };
+        let Some(key) = self.signer.as_ref().or(admitted.first_key()) else {
+            return Ok(SignatureCheck::Needed);
+        };
         admitted
             .envelope
             .verify(Layer::Package, key)
@@ -289,7 +314,7 @@ fn check_conflict(waiting: &[PendingRow], record: &PackageRecord) -> Result<(), 
 }
 
 /// Hands a record to the sequencer, once: who hands in the same one meanwhile waits for the same verdict.
-async fn hand_in(
+pub(crate) async fn hand_in(
     shared: &Shared,
     seq: u64,
     log: LogId,

@@ -31,23 +31,25 @@ use crate::sequencer::Queued;
 use crate::state::{Committed, Staged, StagedRecord, State};
 use crate::tables::{checkpoints, logs, pending, records};
 
-/// Records of a delegated log that are replayed at once.
-const REPLAY_RECORDS: usize = 256;
-
 /// What the ledger and the objects say is committed; `None` if the registry never began.
 pub(crate) async fn load(
     db: &dyn Db,
     objects: &Arc<dyn ObjectStore>,
     origin: &str,
 ) -> Result<Option<State>, Error> {
-    let statements =
-        vec![checkpoints::select_current(), checkpoints::select_staged(), records::select_ids(0, 1)];
+    let statements = vec![
+        checkpoints::select_current(),
+        checkpoints::select_staged(),
+        records::select_ids(0, 1),
+        checkpoints::select_delegated_time(),
+    ];
     let mut answers = db.read(statements).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
     let Some(signed) = checkpoints::one(next())? else { return Ok(None) };
     let staged_rows = checkpoints::staged(next())?;
     let root = records::ids(next())?.first().map(|(_, record)| *record);
-    let operator = replay_operator(db).await?;
+    let delegated_time = checkpoints::delegated_time(next())?;
+    let operator = operator(db).await?;
 
     let base = staged_rows.first().map_or(signed.checkpoint.size, |(base, _, _)| *base);
     let mut edge = load_edge(objects, base).await?;
@@ -63,7 +65,7 @@ pub(crate) async fn load(
         map_root: Some(PageRef { hash: signed.checkpoint.map_root, segment: signed.checkpoint.size }),
         time: signed.checkpoint.time,
         root,
-        delegated_time: operator.head_time().unwrap_or(Time::from_seconds(0)),
+        delegated_time: delegated_time.unwrap_or(Time::from_seconds(0)),
         edge,
     };
     let committed = committed(&signed, origin, &operator)?;
@@ -157,23 +159,10 @@ pub(crate) async fn load_records(db: &dyn Db, from: u64, to: u64) -> Result<Vec<
         .collect())
 }
 
-/// The state of the operator log, by judging its records anew.
-pub(crate) async fn replay_operator(db: &dyn Db) -> Result<authority::State, Error> {
-    let log = LogId::operator();
-    let mut state = authority::State::empty(LogName::Operator);
-    let mut from: u64 = 0;
-    loop {
-        let statement = records::select_log(&log, from, i64::MAX as u64, REPLAY_RECORDS);
-        let rows = records::rows(db.read(vec![statement]).await?.pop().unwrap_or_default())?;
-        let Some(last) = rows.last() else { return Ok(state) };
-        from = last.index + 1;
-        for row in rows {
-            let judged = state.judge(&authority::Context::default(), &row.envelope);
-            let failed =
-                |error| Error::internal(&format!("replay the operator log at index {}", row.index), error);
-            state = judged.map_err(failed)?.state;
-        }
-    }
+/// The state of the operator log; of one that has not begun, if the registry never began.
+pub(crate) async fn operator(db: &dyn Db) -> Result<authority::State, Error> {
+    let rows = db.read(vec![logs::select_state(&LogId::operator())]).await?.pop().unwrap_or_default();
+    Ok(logs::state(rows)?.unwrap_or_else(|| authority::State::empty(LogName::Operator)))
 }
 
 /// The pending records that wait for their verdict, as the sequencer takes them.

@@ -21,6 +21,7 @@ use crate::apply::Applier;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::content::uploads::{self, Upload};
+use crate::custody::{self, CustodialRelease, Released};
 use crate::db::Db;
 use crate::error::Error;
 use crate::hashes::Hashes;
@@ -126,7 +127,7 @@ impl Registry {
 
     /// A registry may only sign with a key that its own operator log gives `commit`.
     async fn check_commit_key(shared: &Shared) -> Result<(), Error> {
-        let operator = recovery::replay_operator(&*shared.db).await?;
+        let operator = recovery::operator(&*shared.db).await?;
         let key = shared.config.commit_key.public().id();
         if !operator.holds_commit(&key, shared.clock.now()) {
             return Err(Error::Invalid {
@@ -163,6 +164,16 @@ impl Registry {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn publish(&self, record: SignedRecord, wait: Duration) -> Result<RecordStatus, Error> {
         publish::publish(&self.shared, record, wait).await
+    }
+
+    /// The write path for those who cannot sign: the registry endorses the release with its publishing key. Waits up
+    /// to `wait` for the verdict; whoever gets [`Error::Busy`] may ask for the same again.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::AlreadyReleased`], [`Error::NamespaceImported`], [`Error::Unsupported`],
+    /// [`Error::Busy`], [`Error::Internal`].
+    pub async fn release(&self, release: &CustodialRelease, wait: Duration) -> Result<Released, Error> {
+        custody::release(&self.shared, release, wait).await
     }
 
     /// Where a record stands.

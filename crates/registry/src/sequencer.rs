@@ -4,26 +4,24 @@
 //! gathers. There is no timer between acceptance and commit. The transaction in [`Sequencer::commit`] is *the*
 //! commit point; when its outcome is not a clear success, everything held in memory is dropped and reloaded.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use wargate_core::authority;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId, entry};
 use wargate_core::map::segment;
-use wargate_core::name::LogName;
-use wargate_core::plan::{self, Accepted, Contents, Draft, Facts, LogFacts, Submission, Tree, Verdict};
-use wargate_core::v1::package;
+use wargate_core::plan::{self, Accepted, Contents, Draft, Facts, Submission, Tree, Verdict};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Batch, Db, DbError};
 use crate::error::Error;
+use crate::facts::{self, LogNumbers};
 use crate::hashes::Hashes;
 use crate::in_flight::VerdictSender;
 use crate::limits::{
@@ -33,7 +31,6 @@ use crate::limits::{
 use crate::recovery;
 use crate::shared::Shared;
 use crate::state::{Committed, Staged, StagedRecord, State};
-use crate::tables::logs::LogKind;
 use crate::tables::{checkpoints, logs, pending, records};
 
 /// A record on its way to its verdict.
@@ -252,9 +249,6 @@ pub(crate) struct Step<'a> {
     pub(crate) laid_down: u64,
 }
 
-/// By log id, the log's number in the ledger: the index of its first record.
-type LogNumbers = HashMap<LogId, u64>;
-
 /// What a commit made.
 pub(crate) struct Done {
     pub(crate) committed: Committed,
@@ -282,7 +276,7 @@ impl Step<'_> {
         let mut draft = plan::decide(self.tree, facts, submissions, &key, now)
             .map_err(|error| Error::internal("decide a batch", error))?;
         self.recognize_committed(&mut draft.verdicts, origins).await?;
-        let mut batch = self.verdict_rows(&draft.verdicts, origins);
+        let mut batch = self.verdict_rows(submissions, &draft.verdicts, origins);
         if !submissions.is_empty() && draft.records.is_empty() {
             self.db.write(batch).await?;
             return Ok(Outcome { verdicts: draft.verdicts, done: None });
@@ -304,44 +298,10 @@ impl Step<'_> {
         base: Option<(&Hashes, &State)>,
         submissions: &[Submission],
     ) -> Result<(Facts, LogNumbers), Error> {
-        let needs = plan::needs(submissions);
-        if needs.is_empty() {
-            return Ok((Facts::default(), LogNumbers::new()));
-        }
-        let mut statements = Vec::new();
-        for (log, needs) in &needs {
-            statements.push(logs::select(log));
-            statements.extend(logs::select_needed(log, needs));
-        }
-        let mut answers = self.db.read(statements).await?.into_iter();
-        let mut next = || answers.next().ok_or_else(|| Error::internal("read facts", "an answer is missing"));
-        let (mut facts, mut numbers) = (Facts::default(), LogNumbers::new());
-        for (log, needs) in &needs {
-            let row = logs::one(next()?)?;
-            numbers.extend(row.as_ref().map(|row| (*log, row.first_index)));
-            let mut v1 =
-                package::State { head: row.as_ref().map(|row| row.head.clone()), ..Default::default() };
-            for id in &needs.keys {
-                v1.keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
-            }
-            for version in &needs.versions {
-                v1.releases.extend(logs::release(next()?)?.map(|release| (version.clone(), release)));
-            }
-            let known = match row.map(|row| row.kind) {
-                None => LogFacts::Absent,
-                Some(LogKind::V1) => LogFacts::V1(v1),
-                Some(LogKind::Delegated) if needs.name == LogName::Operator => LogFacts::Delegated {
-                    state: recovery::replay_operator(&**self.db).await?,
-                    releases: authority::Releases::new(),
-                },
-                // No door takes acts for the other layers before their states are kept.
-                Some(LogKind::Delegated) => {
-                    return Err(Error::internal("read facts", format!("no state of {} is kept", needs.name)));
-                }
-            };
-            facts.logs.insert(*log, known);
-        }
-        if let Some((hashes, state)) = base {
+        let (mut facts, numbers) = facts::fetch(&**self.db, &plan::needs(submissions)).await?;
+        if let Some((hashes, state)) = base
+            && !submissions.is_empty()
+        {
             // The logs above are read, not written.
             let written: BTreeSet<LogId> = submissions.iter().map(|one| one.log().log_id()).collect();
             let keys: Vec<Digest> = written.iter().map(LogId::map_key).collect();
@@ -372,13 +332,23 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Verdicts end the pending rows; a refusal is kept for the client that polls.
-    fn verdict_rows(&self, verdicts: &[Verdict], origins: &[(LogId, RecordId)]) -> Batch {
+    /// Verdicts end the pending rows; a refusal is kept for the client that polls. Acts have neither.
+    fn verdict_rows(
+        &self,
+        submissions: &[Submission],
+        verdicts: &[Verdict],
+        origins: &[(LogId, RecordId)],
+    ) -> Batch {
         let mut batch = Batch::new();
-        for (verdict, (log, record)) in verdicts.iter().zip(origins) {
+        for ((submission, verdict), (log, record)) in submissions.iter().zip(verdicts).zip(origins) {
+            if let Verdict::Refused { reason } = verdict {
+                tracing::info!(log = %submission.log(), reason, "refused a record");
+            }
+            if matches!(submission, Submission::Act { .. }) {
+                continue;
+            }
             batch.push(pending::delete(log, record));
             if let Verdict::Refused { reason } = verdict {
-                tracing::info!(%record, reason, "refused a record");
                 batch.push(records::insert_refusal(log, record, reason, self.clock.now_ms()));
             }
         }
@@ -411,7 +381,7 @@ impl Step<'_> {
         let key = &self.config.commit_key;
         let signed = SignedCheckpoint::sign(checkpoint, &self.config.origin, key)
             .map_err(|error| Error::internal("sign a checkpoint", error))?;
-        batch.extend(checkpoints::swap(self.previous, &signed));
+        batch.extend(checkpoints::swap(self.previous, &signed, draft.tree.delegated_time));
         batch.push(checkpoints::delete_staged(self.laid_down));
         let size = signed.checkpoint.size;
         let mut tree = draft.tree.clone();

@@ -15,6 +15,7 @@ pub(crate) mod content;
 pub(crate) mod logs;
 pub(crate) mod pending;
 pub(crate) mod records;
+pub(crate) mod releases;
 pub(crate) mod standing;
 
 pub(crate) fn int(number: u64) -> Value {
@@ -114,6 +115,16 @@ impl Columns {
 
     pub(crate) fn record_id(&mut self) -> Result<RecordId, Error> {
         self.digest("record id").map(RecordId::from_digest)
+    }
+
+    /// Two columns that may both be NULL: seconds and nanoseconds.
+    pub(crate) fn optional_time(&mut self) -> Result<Option<Time>, Error> {
+        if self.0.as_slice().first() == Some(&Value::Null) {
+            self.value()?;
+            self.value()?;
+            return Ok(None);
+        }
+        self.time().map(Some)
     }
 
     /// Two columns: seconds and nanoseconds.

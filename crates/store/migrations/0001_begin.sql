@@ -59,19 +59,28 @@ create table log_keys (
     primary key (log, key_id)
 ) /* clustered */;
 
--- releases of packages; the yanked_ columns are null while a release is not yanked.
+-- states of delegated logs: what their records add up to, encoded.
+create table log_states (
+    log bigint not null primary key,
+    state bytea not null
+);
+
+-- releases of packages; the yanked_ columns are null while a release is not yanked. by_key, yanked_by: in v1 logs;
+-- manifest: the one that a delegated release names; fact: all that the rules know of a delegated release, encoded.
 create table releases (
     log bigint not null,
     version text not null,
     content bytea not null,
+    manifest bytea,
     idx bigint not null,
     record_id bytea not null,
-    by_key bytea not null,
     seconds bigint not null,
     nanos bigint not null,
-    yanked_by bytea,
     yanked_seconds bigint,
     yanked_nanos bigint,
+    by_key bytea,
+    yanked_by bytea,
+    fact bytea,
     primary key (log, version)
 ) /* clustered */;
 
@@ -86,11 +95,13 @@ create table checkpoints (
     note_signature text not null,
     primary key (size, seconds)
 ) /* clustered */;
--- current: the one row that is swapped.
+-- current: the one row that is swapped; and the latest time of any delegated record, which none may precede.
 create table current_checkpoint (
     one bigint not null primary key,
     size bigint not null,
-    seconds bigint not null
+    seconds bigint not null,
+    delegated_seconds bigint not null,
+    delegated_nanos bigint not null
 );
 
 -- staged: what a commit must still lay down in the objects.

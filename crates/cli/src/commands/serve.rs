@@ -103,6 +103,7 @@ async fn open_registry(
     let genesis = genesis(&keys)?;
     let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
     let mut registry = Config::new(origin, keys.commit);
+    registry.publishing_key = keys.publishing.map(Arc::new);
     registry.imports = imports;
     registry.link_hosts.clone_from(&config.link_hosts);
     if let Some(bytes) = config.content_bytes_max {

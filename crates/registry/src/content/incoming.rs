@@ -149,7 +149,12 @@ async fn put(writer: &mut WriteMultipart, bytes: Bytes) -> Result<(), Error> {
 
 /// 128 random bits as 32 hex digits: nobody guesses another one's upload.
 pub(crate) fn random_id() -> Result<String, Error> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|error| Error::internal("name an upload", error))?;
-    Ok(id.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random_bytes()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// 128 random bits.
+pub(crate) fn random_bytes() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal("get random bytes", error))?;
+    Ok(bytes)
 }

@@ -4,16 +4,18 @@
 use bytes::Bytes;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::key::KeyId;
+use wargate_core::time::Time;
 
-use super::{Columns, bytes, int, text};
+use super::{Columns, bytes, int, text, time};
 use crate::db::{Batch, Row, Statement, Value};
 use crate::error::Error;
 
 const SELECT: &str = "select c.size, c.seconds, c.root, c.map_root, c.key_id, c.warg_signature, c.note_signature \
      from checkpoints c join current_checkpoint p on c.size = p.size and c.seconds = p.seconds";
 
-/// The statements that make `next` the current checkpoint in place of `previous`, or fail the batch.
-pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint) -> Batch {
+/// The statements that make `next` the current checkpoint in place of `previous`, or fail the batch; `delegated` is
+/// the latest time of any delegated record under it.
+pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint, delegated: Time) -> Batch {
     let checkpoint = &next.checkpoint;
     let insert = Statement::new(
         "insert into checkpoints (size, seconds, root, map_root, key_id, warg_signature, note_signature) \
@@ -28,15 +30,23 @@ pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint) -> Ba
             text(&next.note_signature),
         ],
     );
+    let [seconds, nanos] = time(delegated);
+    let mut values = vec![int(checkpoint.size), int(checkpoint.time), seconds, nanos];
     let swap = match previous {
         None => Statement::new(
-            "insert into current_checkpoint (one, size, seconds) values (1, $1, $2)",
-            vec![int(checkpoint.size), int(checkpoint.time)],
+            "insert into current_checkpoint (one, size, seconds, delegated_seconds, delegated_nanos) \
+             values (1, $1, $2, $3, $4)",
+            values,
         ),
-        Some(previous) => Statement::new(
-            "update current_checkpoint set size = $1, seconds = $2 where one = 1 and size = $3 and seconds = $4",
-            vec![int(checkpoint.size), int(checkpoint.time), int(previous.size), int(previous.time)],
-        ),
+        Some(previous) => {
+            values.extend([int(previous.size), int(previous.time)]);
+            Statement::new(
+                "update current_checkpoint \
+                 set size = $1, seconds = $2, delegated_seconds = $3, delegated_nanos = $4 \
+                 where one = 1 and size = $5 and seconds = $6",
+                values,
+            )
+        }
     };
     vec![insert, swap.must_affect(1)]
 }
@@ -44,6 +54,15 @@ pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint) -> Ba
 /// The current checkpoint: [`one`].
 pub(crate) fn select_current() -> Statement {
     Statement::new(SELECT, vec![])
+}
+
+/// The latest time of any delegated record: [`delegated_time`].
+pub(crate) fn select_delegated_time() -> Statement {
+    Statement::new("select delegated_seconds, delegated_nanos from current_checkpoint", vec![])
+}
+
+pub(crate) fn delegated_time(rows: Vec<Row>) -> Result<Option<Time>, Error> {
+    rows.into_iter().next().map(|row| Columns::of(row).time()).transpose()
 }
 
 /// The latest checkpoint of this size: [`one`].

@@ -1,17 +1,17 @@
-//! `logs`, `log_keys`, `releases`: the facts about each log that a verdict needs and a reader asks for.
+//! `logs`, `log_keys`, `log_states`: the facts about each log that a verdict needs and a reader asks for.
 //!
 //! They follow from `records` alone and are written in the same transaction.
 
 use std::collections::BTreeMap;
 
-use semver::Version;
+use wargate_core::authority;
 use wargate_core::id::LogId;
 use wargate_core::key::{KeyId, PublicKey};
 use wargate_core::name::LogName;
-use wargate_core::plan::{Accepted, Effect, LogNeeds};
-use wargate_core::v1::package::{Head, KeyState, PermissionSet, Release, ReleaseState};
+use wargate_core::plan::{Accepted, Effect};
+use wargate_core::v1::package::{Head, KeyState, PermissionSet};
 
-use super::{Columns, bytes, int, text, time};
+use super::{Columns, bytes, int, releases, text, time};
 use crate::db::{Batch, Row, Statement, Value};
 use crate::error::Error;
 
@@ -85,47 +85,33 @@ pub(crate) fn key(rows: Vec<Row>) -> Result<Option<KeyState>, Error> {
     Ok(Some(KeyState { key, permissions: PermissionSet::from_bits(u8::try_from(bits).unwrap_or(0)) }))
 }
 
-pub(crate) fn select_release(log: &LogId, version: &Version) -> Statement {
+/// The states of delegated logs: [`state`].
+pub(crate) fn select_state(log: &LogId) -> Statement {
     Statement::new(
-        "select r.version, r.content, r.record_id, r.by_key, r.seconds, r.nanos, \
-         r.yanked_by, r.yanked_seconds, r.yanked_nanos \
-         from logs l join releases r on r.log = l.first_idx where l.log_id = $1 and r.version = $2",
-        vec![bytes(log.as_bytes()), text(version)],
+        "select s.state from logs l join log_states s on s.log = l.first_idx where l.log_id = $1",
+        vec![bytes(log.as_bytes())],
     )
 }
 
-pub(crate) fn release(rows: Vec<Row>) -> Result<Option<Release>, Error> {
+pub(crate) fn state(rows: Vec<Row>) -> Result<Option<authority::State>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let mut columns = Columns::of(row);
-    let version = columns.parse("version")?;
-    let content = columns.digest("content digest")?;
-    let record = columns.record_id()?;
-    let by = KeyId::from_digest(columns.digest("key id")?);
-    let released = columns.time()?;
-    let state = match columns.optional_bytes("key id")? {
-        None => ReleaseState::Released { content },
-        Some(key) => {
-            let by =
-                KeyId::from_slice(&key).ok_or_else(|| Error::internal("read a release", "bad key id"))?;
-            ReleaseState::Yanked { content, by, time: columns.time()? }
-        }
-    };
-    Ok(Some(Release { record, version, by, time: released, state }))
-}
-
-/// What must be read to know what `needs` asks of a v1 log, besides its row.
-pub(crate) fn select_needed(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
-    let keys = needs.keys.iter().map(|key| select_key(log, key));
-    let versions = needs.versions.iter().map(|version| select_release(log, version));
-    keys.chain(versions).collect()
+    authority::State::decode(&Columns::of(row).bytes("state")?)
+        .map(Some)
+        .map_err(|error| Error::internal("read a log's state", error))
 }
 
 /// The statements by which an accepted record changes its log's facts; `log` is the log's number.
 pub(crate) fn follow(log: u64, accepted: &Accepted) -> Batch {
     let mut batch = vec![upsert_head(log, accepted)];
-    if let Effect::V1(changes) = &accepted.effect {
-        batch.extend(changes.keys.iter().map(|(id, state)| upsert_key(log, id, state)));
-        batch.extend(changes.releases.iter().map(|release| upsert_release(log, accepted.index, release)));
+    match &accepted.effect {
+        Effect::V1(changes) => {
+            batch.extend(changes.keys.iter().map(|(id, state)| upsert_key(log, id, state)));
+            batch.extend(changes.releases.iter().map(|one| releases::upsert_v1(log, accepted.index, one)));
+        }
+        Effect::Delegated(changes) => {
+            batch.push(upsert_state(log, &changes.state));
+            batch.extend(changes.releases.iter().map(|one| releases::upsert(log, accepted.index, one)));
+        }
     }
     batch
 }
@@ -161,31 +147,9 @@ fn upsert_key(log: u64, id: &KeyId, state: &KeyState) -> Statement {
     )
 }
 
-fn upsert_release(log: u64, index: u64, release: &Release) -> Statement {
-    let (content, yanked): (_, [Value; 3]) = match &release.state {
-        ReleaseState::Released { content } => (content, [Value::Null, Value::Null, Value::Null]),
-        ReleaseState::Yanked { content, by, time: at } => {
-            let [seconds, nanos] = time(*at);
-            (content, [bytes(by.as_bytes()), seconds, nanos])
-        }
-    };
-    let [seconds, nanos] = time(release.time);
-    let mut values = vec![
-        int(log),
-        text(&release.version),
-        bytes(content.as_bytes()),
-        int(index),
-        bytes(release.record.as_bytes()),
-        bytes(release.by.as_bytes()),
-        seconds,
-        nanos,
-    ];
-    values.extend(yanked);
+fn upsert_state(log: u64, state: &authority::State) -> Statement {
     Statement::new(
-        "insert into releases (log, version, content, idx, record_id, by_key, seconds, nanos, \
-         yanked_by, yanked_seconds, yanked_nanos) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-         on conflict (log, version) do update set yanked_by = excluded.yanked_by, \
-         yanked_seconds = excluded.yanked_seconds, yanked_nanos = excluded.yanked_nanos",
-        values,
+        "insert into log_states (log, state) values ($1, $2) on conflict (log) do update set state = excluded.state",
+        vec![int(log), Value::Bytes(state.encode().into())],
     )
 }

@@ -73,7 +73,9 @@ pub fn genesis(now: Time) -> Genesis {
 }
 
 pub fn config() -> Config {
-    Config::new(ORIGIN, key(2))
+    let mut config = Config::new(ORIGIN, key(2));
+    config.publishing_key = Some(Arc::new(key(4)));
+    config
 }
 
 /// The engines of a folder.

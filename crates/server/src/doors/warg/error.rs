@@ -49,6 +49,8 @@ impl From<Error> for Failed {
         let error = match error {
             Error::Invalid { .. } => message(StatusCode::UNPROCESSABLE_ENTITY, text),
             Error::Unauthorized { .. } => message(StatusCode::UNAUTHORIZED, text),
+            Error::Denied { .. } => message(StatusCode::FORBIDDEN, text),
+            Error::AlreadyReleased { .. } => message(StatusCode::CONFLICT, text),
             Error::UnknownLog { log } => entity(StatusCode::NOT_FOUND, EntityType::Log, &log),
             Error::UnknownRecord { record } => entity(StatusCode::NOT_FOUND, EntityType::Record, &record),
             Error::UnknownFetchToken { record } => {

@@ -1,0 +1,75 @@
+//! Fetches the facts that a batch is judged by: what `plan::needs` names, and nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+
+use wargate_core::authority;
+use wargate_core::id::LogId;
+use wargate_core::plan::{Facts, LogFacts, LogNeeds};
+use wargate_core::v1::package;
+
+use crate::db::{Db, Row, Statement};
+use crate::error::Error;
+use crate::tables::logs::{self, LogKind};
+use crate::tables::releases;
+
+/// By log id, the log's number in the ledger: the index of its first record.
+pub(crate) type LogNumbers = HashMap<LogId, u64>;
+
+/// The facts but for map pages, and the numbers of the logs that have begun.
+pub(crate) async fn fetch(
+    db: &dyn Db,
+    needs: &BTreeMap<LogId, LogNeeds>,
+) -> Result<(Facts, LogNumbers), Error> {
+    if needs.is_empty() {
+        return Ok((Facts::default(), LogNumbers::new()));
+    }
+    let statements = needs.iter().flat_map(|(log, needs)| select(log, needs)).collect();
+    let mut answers = db.read(statements).await?.into_iter();
+    let (mut facts, mut numbers) = (Facts::default(), LogNumbers::new());
+    for (log, needs) in needs {
+        let (known, number) = read(needs, &mut answers)?;
+        facts.logs.insert(*log, known);
+        numbers.extend(number.map(|number| (*log, number)));
+    }
+    Ok((facts, numbers))
+}
+
+/// What is asked of one log, in the order in which [`read`] takes the answers.
+fn select(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
+    let mut statements = vec![logs::select(log), logs::select_state(log)];
+    statements.extend(needs.keys.iter().map(|key| logs::select_key(log, key)));
+    statements.extend(needs.versions.iter().map(|version| releases::select(log, version)));
+    statements
+}
+
+fn read(
+    needs: &LogNeeds,
+    answers: &mut impl Iterator<Item = Vec<Row>>,
+) -> Result<(LogFacts, Option<u64>), Error> {
+    let mut next = || answers.next().ok_or_else(|| Error::internal("read facts", "an answer is missing"));
+    let row = logs::one(next()?)?;
+    let state = logs::state(next()?)?;
+    let mut keys = BTreeMap::new();
+    for id in &needs.keys {
+        keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
+    }
+    let mut released = Vec::new();
+    for _ in &needs.versions {
+        released.extend(releases::rows(next()?)?);
+    }
+    let Some(row) = row else { return Ok((LogFacts::Absent, None)) };
+    let known = match row.kind {
+        LogKind::V1 => {
+            let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.v1()?)));
+            let releases = releases.collect::<Result<_, Error>>()?;
+            LogFacts::V1(package::State { head: Some(row.head), keys, releases })
+        }
+        LogKind::Delegated => {
+            let missing = || Error::internal("read facts", format!("no state of {} is kept", needs.name));
+            let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.delegated()?)));
+            let releases = releases.collect::<Result<authority::Releases, Error>>()?;
+            LogFacts::Delegated { state: state.ok_or_else(missing)?, releases }
+        }
+    };
+    Ok((known, Some(row.first_index)))
+}

@@ -1,0 +1,179 @@
+//! `releases`: every version of every package, whichever rules its log is judged by.
+//!
+//! They follow from `records` alone and are written in the same transaction.
+
+use semver::Version;
+use wargate_core::authority;
+use wargate_core::digest::Digest;
+use wargate_core::id::{LogId, RecordId};
+use wargate_core::key::KeyId;
+use wargate_core::time::Time;
+use wargate_core::v1::package::{Release, ReleaseState};
+
+use super::{Columns, bytes, int, text, time};
+use crate::db::{Row, Statement, Value};
+use crate::error::Error;
+
+/// A release, as readers ask for it.
+#[derive(Debug, Clone)]
+pub(crate) struct ReleaseRow {
+    pub(crate) version: Version,
+    pub(crate) content: Digest,
+    /// The manifest that its record names.
+    pub(crate) manifest: Option<Digest>,
+    /// The index of the record that last changed it.
+    pub(crate) index: u64,
+    pub(crate) record: RecordId,
+    pub(crate) time: Time,
+    pub(crate) yanked: Option<Time>,
+    by_key: Option<KeyId>,
+    yanked_by: Option<KeyId>,
+    fact: Option<bytes::Bytes>,
+}
+
+/// One version: [`rows`].
+pub(crate) fn select(log: &LogId, version: &Version) -> Statement {
+    Statement::new(
+        "select r.version, r.content, r.manifest, r.idx, r.record_id, r.seconds, r.nanos, \
+         r.yanked_seconds, r.yanked_nanos, r.by_key, r.yanked_by, r.fact \
+         from logs l join releases r on r.log = l.first_idx where l.log_id = $1 and r.version = $2",
+        vec![bytes(log.as_bytes()), text(version)],
+    )
+}
+
+/// All versions of a package, in no order that means anything: [`rows`].
+pub(crate) fn select_all(log: &LogId) -> Statement {
+    Statement::new(
+        "select r.version, r.content, r.manifest, r.idx, r.record_id, r.seconds, r.nanos, \
+         r.yanked_seconds, r.yanked_nanos, r.by_key, r.yanked_by, r.fact \
+         from logs l join releases r on r.log = l.first_idx where l.log_id = $1",
+        vec![bytes(log.as_bytes())],
+    )
+}
+
+pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<ReleaseRow>, Error> {
+    rows.into_iter().map(row).collect()
+}
+
+fn row(row: Row) -> Result<ReleaseRow, Error> {
+    let mut columns = Columns::of(row);
+    let digest = |bytes: Option<bytes::Bytes>| -> Result<Option<Digest>, Error> {
+        bytes.map(|bytes| Digest::from_slice(&bytes).ok_or_else(|| odd("a digest"))).transpose()
+    };
+    Ok(ReleaseRow {
+        version: columns.parse("version")?,
+        content: columns.digest("content digest")?,
+        manifest: digest(columns.optional_bytes("manifest digest")?)?,
+        index: columns.unsigned("index")?,
+        record: columns.record_id()?,
+        time: columns.time()?,
+        yanked: columns.optional_time()?,
+        by_key: digest(columns.optional_bytes("key id")?)?.map(KeyId::from_digest),
+        yanked_by: digest(columns.optional_bytes("key id")?)?.map(KeyId::from_digest),
+        fact: columns.optional_bytes("fact")?,
+    })
+}
+
+fn odd(what: &str) -> Error {
+    Error::internal("read a release", format!("{what} is not one"))
+}
+
+impl ReleaseRow {
+    /// The release as a v1 log's rules know it.
+    pub(crate) fn v1(self) -> Result<Release, Error> {
+        let by = self.by_key.ok_or_else(|| odd("its key"))?;
+        let state = match (self.yanked, self.yanked_by) {
+            (None, _) => ReleaseState::Released { content: self.content },
+            (Some(time), Some(by)) => ReleaseState::Yanked { content: self.content, by, time },
+            (Some(_), None) => return Err(odd("the key that yanked it")),
+        };
+        Ok(Release { record: self.record, version: self.version, by, time: self.time, state })
+    }
+
+    /// The release as a delegated log's rules know it.
+    pub(crate) fn delegated(self) -> Result<authority::Release, Error> {
+        let fact = self.fact.ok_or_else(|| odd("its fact"))?;
+        authority::Release::decode(&fact).map_err(|error| Error::internal("read a release", error))
+    }
+}
+
+/// A release of a v1 log, in the record at `index`.
+pub(crate) fn upsert_v1(log: u64, index: u64, release: &Release) -> Statement {
+    let (content, yanked) = match &release.state {
+        ReleaseState::Released { content } => (content, None),
+        ReleaseState::Yanked { content, by, time } => (content, Some((by, *time))),
+    };
+    write(Written {
+        log,
+        index,
+        version: &release.version,
+        content,
+        manifest: None,
+        record: &release.record,
+        time: release.time,
+        yanked: yanked.map(|(_, time)| time),
+        by_key: Some(&release.by),
+        yanked_by: yanked.map(|(by, _)| by),
+        fact: Value::Null,
+    })
+}
+
+/// A release of a delegated log, in the record at `index`.
+pub(crate) fn upsert(log: u64, index: u64, release: &authority::Release) -> Statement {
+    write(Written {
+        log,
+        index,
+        version: &release.version,
+        content: &release.content,
+        manifest: release.manifest.as_ref(),
+        record: &release.record,
+        time: release.time,
+        yanked: release.yanked.as_ref().map(|yanked| yanked.time),
+        by_key: None,
+        yanked_by: None,
+        fact: Value::Bytes(release.encode().into()),
+    })
+}
+
+/// A row to write.
+struct Written<'a> {
+    log: u64,
+    index: u64,
+    version: &'a Version,
+    content: &'a Digest,
+    manifest: Option<&'a Digest>,
+    record: &'a RecordId,
+    time: Time,
+    yanked: Option<Time>,
+    by_key: Option<&'a KeyId>,
+    yanked_by: Option<&'a KeyId>,
+    fact: Value,
+}
+
+fn write(row: Written<'_>) -> Statement {
+    let key = |key: Option<&KeyId>| key.map_or(Value::Null, |key| bytes(key.as_bytes()));
+    let [seconds, nanos] = time(row.time);
+    let [yanked_seconds, yanked_nanos] = row.yanked.map_or([Value::Null, Value::Null], time);
+    Statement::new(
+        "insert into releases (log, version, content, manifest, idx, record_id, seconds, nanos, \
+         yanked_seconds, yanked_nanos, by_key, yanked_by, fact) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+         on conflict (log, version) do update set yanked_seconds = excluded.yanked_seconds, \
+         yanked_nanos = excluded.yanked_nanos, yanked_by = excluded.yanked_by, fact = excluded.fact",
+        vec![
+            int(row.log),
+            text(row.version),
+            bytes(row.content.as_bytes()),
+            row.manifest.map_or(Value::Null, |manifest| bytes(manifest.as_bytes())),
+            int(row.index),
+            bytes(row.record.as_bytes()),
+            seconds,
+            nanos,
+            yanked_seconds,
+            yanked_nanos,
+            key(row.by_key),
+            key(row.yanked_by),
+            row.fact,
+        ],
+    )
+}

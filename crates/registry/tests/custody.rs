@@ -1,0 +1,162 @@
+//! Releases that the registry endorses for those who cannot sign, and how v1 logs live beside them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a test ends where something fails, and waits for real"
+)]
+
+mod support;
+
+use std::sync::Arc;
+
+use support::{Author, TestClock, WAIT, config, engines, genesis, open, rejected};
+use wargate_core::act::{Identity, OnBehalfOf};
+use wargate_core::digest::Digest;
+use wargate_core::id::LogId;
+use wargate_core::name::{LogName, PackageName};
+use wargate_core::verify::{GivenRecord, Layers, PackageLog, judge_layers};
+use wargate_registry::clock::Clock as _;
+use wargate_registry::{CustodialRelease, Error, Registry, Released};
+
+fn release(name: &str, version: &str, content: &[u8]) -> CustodialRelease {
+    CustodialRelease {
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        content: Digest::of(content),
+        manifest: Digest::of(&[content, b"manifest"].concat()),
+        on_behalf_of: OnBehalfOf {
+            identity: Identity::Account,
+            issuer: "registry.test".to_owned(),
+            subject: "anonymous".to_owned(),
+        },
+    }
+}
+
+async fn registry() -> (tempfile::TempDir, Arc<TestClock>, Registry) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let registry = open(dir.path(), &clock).await;
+    (dir, clock, registry)
+}
+
+/// Judges a package and the layers above it as a client does, from nothing but their records.
+async fn judged(registry: &Registry, name: &str) -> Layers {
+    let name: PackageName = name.parse().unwrap();
+    let snapshot = registry.snapshot();
+    let size = snapshot.checkpoint().size();
+    let records = async |log: LogId| match snapshot.log_page(&log, None, size, 1000).await {
+        Ok(page) => page
+            .records
+            .into_iter()
+            .map(|record| GivenRecord { index: record.index, envelope: record.envelope })
+            .collect(),
+        Err(Error::UnknownLog { .. }) => Vec::new(),
+        Err(error) => panic!("{error}"),
+    };
+    let operator = records(LogId::operator()).await;
+    let namespace = records(LogName::Namespace(name.namespace()).log_id()).await;
+    let package = records(LogId::package(&name)).await;
+    judge_layers(&name, &operator, &namespace, &package).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_release_starts_namespace_and_package_and_every_client_can_judge_it() {
+    let (dir, clock, registry) = registry().await;
+    let first = release("acme:hello", "1.0.0", b"one");
+    assert_eq!(registry.release(&first, WAIT).await.unwrap(), Released::Now { index: 2 });
+    let second = release("acme:hello", "1.1.0", b"two");
+    assert_eq!(registry.release(&second, WAIT).await.unwrap(), Released::Now { index: 3 });
+    let other = release("acme:other", "0.1.0", b"three");
+    assert_eq!(registry.release(&other, WAIT).await.unwrap(), Released::Now { index: 4 });
+    let layers = judged(&registry, "acme:hello").await;
+    let Some(PackageLog::Delegated { releases, .. }) = layers.package else { panic!("it is delegated") };
+    let found = releases.get(&second.version).unwrap();
+    assert_eq!((found.content, found.manifest), (second.content, Some(second.manifest)));
+    assert_eq!(found.on_behalf_of.as_ref(), Some(&second.on_behalf_of));
+
+    registry.close().await;
+    drop(registry);
+    let registry = open(dir.path(), &clock).await;
+    let third = release("acme:hello", "2.0.0", b"four");
+    assert_eq!(registry.release(&third, WAIT).await.unwrap(), Released::Now { index: 5 });
+    judged(&registry, "acme:hello").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_released_once() {
+    let (_dir, _clock, registry) = registry().await;
+    let first = release("acme:hello", "1.0.0", b"one");
+    registry.release(&first, WAIT).await.unwrap();
+    let mut again = first.clone();
+    again.manifest = Digest::of(b"another manifest of the same content");
+    let before = Released::Before { manifest: Some(first.manifest) };
+    assert_eq!(registry.release(&again, WAIT).await.unwrap(), before);
+    let error = registry.release(&release("acme:hello", "1.0.0", b"other"), WAIT).await.unwrap_err();
+    assert!(matches!(&error, Error::AlreadyReleased { content, .. } if *content == first.content), "{error}");
+    assert!(error.to_string().contains("1.0.0") && error.to_string().contains(&first.content.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_start_a_namespace_together_and_release_once() {
+    let (_dir, _clock, registry) = registry().await;
+    let tasks: Vec<_> = (0..24)
+        .map(|i| {
+            let registry = registry.clone();
+            let name = format!("acme:p-{}", char::from(b'a' + i % 4));
+            let one = release(&name, "1.0.0", name.as_bytes());
+            tokio::spawn(async move { registry.release(&one, WAIT).await })
+        })
+        .collect();
+    let mut now = 0;
+    for task in tasks {
+        now += usize::from(matches!(task.await.unwrap().unwrap(), Released::Now { .. }));
+    }
+    assert_eq!(now, 4, "each package once");
+    assert_eq!(registry.snapshot().checkpoint().size(), 6, "operator, namespace and four packages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warg_publishes_into_a_namespace_that_a_push_started() {
+    let (_dir, clock, registry) = registry().await;
+    registry.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await.unwrap();
+    let mut alice = Author::new(10, "acme:mine", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    alice.release(&registry, "1.0.0", b"hers").await;
+    let layers = judged(&registry, "acme:mine").await;
+    assert!(matches!(layers.package, Some(PackageLog::V1(_))));
+    // And one whose content comes later.
+    let mut bob = Author::new(11, "acme:later", &clock);
+    bob.release(&registry, "1.0.0", b"not here yet").await;
+    judged(&registry, "acme:later").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_into_a_log_of_somebody_elses_keys_is_denied_with_words() {
+    let (_dir, clock, registry) = registry().await;
+    let mut alice = Author::new(10, "acme:mine", &clock);
+    alice.publish(&registry, vec![alice.init()]).await;
+    let error = registry.release(&release("acme:mine", "1.0.0", b"one"), WAIT).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied { reason } if reason.contains("warg")), "{error}");
+    // A v1 record into a delegated log is refused likewise.
+    registry.release(&release("acme:theirs", "1.0.0", b"one"), WAIT).await.unwrap();
+    let bob = Author::new(11, "acme:theirs", &clock);
+    let reason = rejected(registry.publish(bob.record(vec![bob.init()]), WAIT).await);
+    assert!(reason.contains("wargate publish"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_names_on_first_use_a_push_names_the_operator() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let (db, objects) = engines(dir.path());
+    let mut config = config();
+    config.names_on_first_use = false;
+    let genesis = genesis(clock.now());
+    let registry = Registry::open(config, db, objects, clock.clone(), Some(genesis)).await.unwrap();
+    let error = registry.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied { reason } if reason.contains("operator")), "{error}");
+    let alice = Author::new(10, "acme:mine", &clock);
+    let refused = registry.publish(alice.record(vec![alice.init()]), WAIT).await;
+    assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+}
