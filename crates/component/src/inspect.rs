@@ -18,12 +18,13 @@ use wasmparser::types::Types;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use self::names::{interface, track};
+use self::prepass::survey;
 pub use self::prepass::{Cost, SEAL_SECTION, prepass};
 use self::sections::Sections;
 use self::warnings::Warnings;
 use crate::inspection::{Extern, Inspection};
 use crate::kind::{Kind, Layer, layer};
-use crate::limits::FEATURES_BYTES_MAX;
+use crate::limits::FEATURES_WORK_MAX;
 use crate::refused::{Refused, refused};
 
 /// Whose verdict an inspection carries. The crates of the family are pinned together to this version.
@@ -37,9 +38,15 @@ pub const VALIDATOR: &str = "wasmparser 0.263.0";
 /// # Errors
 /// The first reason to refuse the file.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refused> {
-    prepass(bytes)?;
-    let verdict = catch_unwind(AssertUnwindSafe(|| validate(bytes)))
-        .map_err(|_| Refused::Unchecked { message: "the validator failed".to_owned() })??;
+    let (cost, shape) = survey(bytes);
+    match shape {
+        // The validator stops at the same fault and knows better words for it.
+        Err(fault @ Refused::Invalid { .. }) if cost.in_process() => {
+            return Err(validate(bytes, &cost).err().unwrap_or(fault));
+        }
+        shape => shape?,
+    }
+    let verdict = validate(bytes, &cost)?;
     let mut warnings = Warnings::default();
     let (metadata, targets) = metadata::read(bytes, &mut warnings)?;
     let mut inspection = Inspection {
@@ -137,36 +144,23 @@ struct Verdict {
 
 /// Validates with the default features, then with all of them: what only those accept is for policy to judge
 /// (`spec/components.md`, "Validator").
-fn validate(bytes: &[u8]) -> Result<Verdict, Refused> {
-    let error = match Validator::new().validate_all(bytes) {
+fn validate(bytes: &[u8], cost: &Cost) -> Result<Verdict, Refused> {
+    let check = |features| {
+        catch_unwind(AssertUnwindSafe(|| Validator::new_with_features(features).validate_all(bytes)))
+            .map_err(|_| Refused::invalid("the validator failed on it", 0))
+            .and_then(|checked| checked.map_err(refused))
+    };
+    let error = match check(WasmFeatures::default()) {
         Ok(types) => return Ok(Verdict { types, experimental: false, features: Vec::new() }),
         Err(error) => error,
     };
-    match Validator::new_with_features(WasmFeatures::all()).validate_all(bytes) {
-        Ok(types) => Ok(Verdict { types, experimental: true, features: features(bytes, error) }),
-        // The second message is about the file itself if the first was about a feature.
-        Err(worse) if error.missing_wasm_feature().is_some() => Err(refused(worse)),
-        Err(_) => Err(refused(error)),
+    let Ok(types) = check(WasmFeatures::all()) else { return Err(error) };
+    let mut features = Vec::new();
+    if cost.in_process() && cost.work <= FEATURES_WORK_MAX {
+        let beyond = WasmFeatures::all().difference(WasmFeatures::default());
+        let needed =
+            beyond.iter_names().filter(|(_, one)| check(WasmFeatures::all().difference(*one)).is_err());
+        features.extend(needed.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-")));
     }
-}
-
-/// Which features a file needs beyond the default ones: each refusal names the next.
-fn features(bytes: &[u8], mut error: wasmparser::Error) -> Vec<String> {
-    let mut features = WasmFeatures::default();
-    let mut found = Vec::new();
-    if bytes.len() as u64 > FEATURES_BYTES_MAX {
-        return found;
-    }
-    while let Some(missing) = error.missing_wasm_feature() {
-        if features.contains(missing) {
-            break;
-        }
-        features.insert(missing);
-        found.extend(missing.iter_names().map(|(name, _)| name.to_ascii_lowercase().replace('_', "-")));
-        match Validator::new_with_features(features).validate_all(bytes) {
-            Ok(_) => break,
-            Err(next) => error = next,
-        }
-    }
-    found
+    Ok(Verdict { types, experimental: true, features })
 }

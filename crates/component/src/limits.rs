@@ -24,6 +24,10 @@ pub const MODULES_AND_COMPONENTS_MAX: u64 = 1_000;
 /// Largest count that a section may declare, as the validator has it.
 pub const DECLARED_COUNT_MAX: u64 = 1_000_000;
 
+/// Most bytes of type, import, export, alias and instance sections in a file, core modules not counted: 4 MiB.
+/// Reading them takes up to fifty times as much memory.
+pub const DECLARATION_BYTES_MAX: u64 = 4 << 20;
+
 /// Longest name of a component's import or export, at any depth and in types, in bytes.
 pub const EXTERN_NAME_BYTES_MAX: u64 = 1_024;
 
@@ -46,7 +50,7 @@ pub const CORE_NAME_BYTES_MAX: usize = 1_024;
 pub const INSTANTIATIONS_TIMES_EXPORTS_MAX: u64 = 100_000;
 
 /// Greatest work that a file may ask of the validator, in steps of about a microsecond: types copied,
-/// compared or declared, counted by their expanded size.
+/// compared or declared, counted by their expanded size. The largest real file has 30,000.
 pub const WORK_MAX: u64 = 1_000_000;
 
 /// Largest file that may be inspected in the caller's process, in bytes: 64 KiB.
@@ -73,11 +77,17 @@ pub const PRODUCERS_MAX: usize = 256;
 /// Largest `producers`, `name` or `component-name` section that is read, in bytes: 16 MiB.
 pub const READ_SECTION_BYTES_MAX: usize = 16 << 20;
 
+/// Largest `component-type` section that is read, in bytes: 1 MiB.
+pub const COMPONENT_TYPE_BYTES_MAX: usize = 1 << 20;
+
 /// Largest WIT text view, in bytes: 1 MiB.
 pub const WIT_TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Most documentation that is kept of one WIT package beside its text, in bytes: 1 MiB.
+pub const WIT_DOCS_BYTES_MAX: usize = 1 << 20;
 
 /// Most warnings about one file.
 pub const WARNINGS_MAX: usize = 64;
 
-/// Largest file whose experimental features are found out one by one, in bytes: 1 MiB.
-pub const FEATURES_BYTES_MAX: u64 = 1 << 20;
+/// Greatest work of a file whose experimental features are told apart, which validates it some twenty times.
+pub const FEATURES_WORK_MAX: u64 = 5_000;

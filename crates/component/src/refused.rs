@@ -74,12 +74,6 @@ pub enum Refused {
         /// The decoder's words.
         message: String,
     },
-    /// The validator gave up in a way that it should not.
-    #[error("the file could not be checked: {message}")]
-    Unchecked {
-        /// What happened.
-        message: String,
-    },
 }
 
 /// What is wrong with a file's first bytes.

@@ -12,7 +12,9 @@ use super::sections::{CUSTOM, Custom, Sections};
 use super::warnings::Warnings;
 use crate::inspection::{CustomSection, Metadata, Producer};
 use crate::kind::{Layer, layer};
-use crate::limits::{PRODUCERS_MAX, READ_SECTION_BYTES_MAX, SHOWN_BYTES_MAX, WORD_BYTES_MAX};
+use crate::limits::{
+    COMPONENT_TYPE_BYTES_MAX, PRODUCERS_MAX, READ_SECTION_BYTES_MAX, SHOWN_BYTES_MAX, WORD_BYTES_MAX,
+};
 use crate::refused::{MetadataFault, Refused};
 use crate::text::shown;
 
@@ -60,7 +62,9 @@ pub(super) fn read(bytes: &[u8], warnings: &mut Warnings) -> Result<(Metadata, V
             (Layer::Core, section) if section.starts_with(COMPONENT_TYPE) => match target(&custom) {
                 Some(world) if targets.contains(&world) => {}
                 Some(world) => targets.push(world),
-                None => warnings.add(format!("section `{}` names no world", custom.name)),
+                None => {
+                    warnings.add(format!("section `{}` names no world", shown(section, WORD_BYTES_MAX)));
+                }
             },
             _ => {}
         }
@@ -189,7 +193,7 @@ fn dep_v0(custom: &Custom<'_>, metadata: &mut Metadata, warnings: &mut Warnings)
 /// The world of a `component-type` section: a component that holds one component type, with one export named
 /// by the world's full name. Read without validating or decoding it.
 fn target(custom: &Custom<'_>) -> Option<String> {
-    if layer(custom.payload).ok()? != Layer::Component {
+    if custom.payload.len() > COMPONENT_TYPE_BYTES_MAX || layer(custom.payload).ok()? != Layer::Component {
         return None;
     }
     for section in Sections::new(custom.payload, custom.offset) {

@@ -15,9 +15,10 @@ use super::sections::{CUSTOM, Section, Sections};
 use super::work::{Item, Ledger};
 use crate::kind::{HEADER_BYTES, Layer, layer};
 use crate::limits::{
-    CUSTOM_SECTIONS_MAX, DECLARED_COUNT_MAX, IN_PROCESS_BYTES_MAX, IN_PROCESS_PRODUCT_MAX,
-    IN_PROCESS_WORK_MAX, INSTANTIATIONS_TIMES_EXPORTS_MAX, MODULES_AND_COMPONENTS_MAX, NESTING_MAX,
-    SEAL_BYTES_MAX, SECTIONS_MAX, SECTIONS_TOTAL_MAX, WASM_BYTES_MAX,
+    CUSTOM_SECTIONS_MAX, DECLARATION_BYTES_MAX, DECLARED_COUNT_MAX, IN_PROCESS_BYTES_MAX,
+    IN_PROCESS_PRODUCT_MAX, IN_PROCESS_WORK_MAX, INSTANTIATIONS_TIMES_EXPORTS_MAX,
+    MODULES_AND_COMPONENTS_MAX, NESTING_MAX, SEAL_BYTES_MAX, SECTIONS_MAX, SECTIONS_TOTAL_MAX,
+    WASM_BYTES_MAX,
 };
 use crate::refused::{Refused, SealFault, check_limit, refused};
 
@@ -62,19 +63,14 @@ impl Cost {
 /// # Errors
 /// The first reason to refuse it. That there is none does not make it valid.
 pub fn prepass(bytes: &[u8]) -> Result<Cost, Refused> {
-    check_limit("bytes", bytes.len() as u64, WASM_BYTES_MAX)?;
+    let (cost, verdict) = survey(bytes);
+    verdict.map(|()| cost)
+}
+
+/// The same, with the cost of what lies before the fault even if there is one.
+pub(super) fn survey(bytes: &[u8]) -> (Cost, Result<(), Refused>) {
     let mut walk = Walk::default();
-    match layer(bytes)? {
-        Layer::Core => walk.module(bytes, 0, 1)?,
-        Layer::Component => {
-            walk.component(bytes, 0, 1)?;
-        }
-    }
-    match walk.seal {
-        None => {}
-        Some(SealPlace::Inside) => return Err(Refused::BadSeal { fault: SealFault::NotLast }),
-        Some(SealPlace::Last) => return Err(Refused::Sealed),
-    }
+    let verdict = walk.file(bytes);
     let cost = Cost {
         bytes: bytes.len() as u64,
         sections: walk.sections,
@@ -84,8 +80,7 @@ pub fn prepass(bytes: &[u8]) -> Result<Cost, Refused> {
         work: walk.ledger.work(),
     };
     let what = "component instantiations times exports";
-    check_limit(what, cost.product(), INSTANTIATIONS_TIMES_EXPORTS_MAX)?;
-    Ok(cost)
+    (cost, verdict.and_then(|()| check_limit(what, cost.product(), INSTANTIATIONS_TIMES_EXPORTS_MAX)))
 }
 
 /// Where the only seal stands.
@@ -100,11 +95,27 @@ struct Walk<'a> {
     customs: u64,
     nesting: u64,
     nested: u64,
+    declaration_bytes: u64,
     seal: Option<SealPlace>,
     ledger: Ledger<'a>,
 }
 
 impl<'a> Walk<'a> {
+    fn file(&mut self, bytes: &'a [u8]) -> Result<(), Refused> {
+        check_limit("bytes", bytes.len() as u64, WASM_BYTES_MAX)?;
+        match layer(bytes)? {
+            Layer::Core => self.module(bytes, 0, 1)?,
+            Layer::Component => {
+                self.component(bytes, 0, 1)?;
+            }
+        }
+        match self.seal {
+            None => Ok(()),
+            Some(SealPlace::Inside) => Err(Refused::BadSeal { fault: SealFault::NotLast }),
+            Some(SealPlace::Last) => Err(Refused::Sealed),
+        }
+    }
+
     fn component(&mut self, bytes: &'a [u8], base: usize, depth: u64) -> Result<Item<'a>, Refused> {
         self.enter(bytes, base, depth)?;
         self.ledger.open()?;
@@ -118,7 +129,7 @@ impl<'a> Walk<'a> {
                 1 => self.module(section.body, section.offset, depth + 1)?,
                 4 => {
                     let item = self.component(section.body, section.offset, depth + 1)?;
-                    self.ledger.component(item);
+                    self.ledger.component(item)?;
                 }
                 _ => self.declarations(&section)?,
             }
@@ -127,6 +138,12 @@ impl<'a> Walk<'a> {
     }
 
     fn declarations(&mut self, section: &Section<'a>) -> Result<(), Refused> {
+        if !matches!(section.id, 2 | 3 | 5 | 6 | 7 | 10 | 11) {
+            // Custom, start, canonical functions, and what the validator will refuse.
+            return Ok(());
+        }
+        self.declaration_bytes += section.body.len() as u64;
+        check_limit("bytes of declarations", self.declaration_bytes, DECLARATION_BYTES_MAX)?;
         let ledger = &mut self.ledger;
         match section.id {
             2 => each(section, InstanceSectionReader::new, |instance| match instance {
@@ -135,21 +152,16 @@ impl<'a> Walk<'a> {
             }),
             3 => each(section, CoreTypeSectionReader::new, |ty| ledger.core_type(&ty)),
             5 => each(section, ComponentInstanceSectionReader::new, |instance| ledger.instance(&instance)),
-            6 => each(section, ComponentAliasSectionReader::new, |alias| {
-                ledger.alias(&alias);
-                Ok(())
-            }),
+            6 => each(section, ComponentAliasSectionReader::new, |alias| ledger.alias(&alias)),
             7 => each(section, ComponentTypeSectionReader::new, |ty| ledger.define(&ty)),
             10 => each(section, ComponentImportSectionReader::new, |import| {
                 check_declared(&import.name)?;
                 ledger.import(import.ty)
             }),
-            11 => each(section, ComponentExportSectionReader::new, |export| {
+            _ => each(section, ComponentExportSectionReader::new, |export| {
                 check_declared(&export.name)?;
                 ledger.export(&export)
             }),
-            // Start, canonical functions, and what the validator will refuse.
-            _ => Ok(()),
         }
     }
 

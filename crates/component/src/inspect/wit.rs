@@ -10,7 +10,7 @@ use wit_component::{DecodedWasm, WitPrinter};
 use wit_parser::{Docs, InterfaceId, PackageId as ResolvedPackage, Resolve, WorldId};
 
 use crate::inspection::{PackageId, WitInterface, WitView, WitWorld};
-use crate::limits::{PACKAGE_NAME_BYTES_MAX, SHOWN_BYTES_MAX, WIT_TEXT_BYTES_MAX};
+use crate::limits::{PACKAGE_NAME_BYTES_MAX, SHOWN_BYTES_MAX, WIT_DOCS_BYTES_MAX, WIT_TEXT_BYTES_MAX};
 use crate::text::shown;
 
 /// What the decoder made of a file.
@@ -58,10 +58,11 @@ fn view(decoded: &DecodedWasm) -> Result<Decoded, String> {
         Ok(text) => (None, Some(format!("its WIT text is too large to show: {} bytes", text.len()))),
         Err(error) => (None, Some(format!("its WIT text cannot be printed: {error}"))),
     };
+    let mut docs = DocsBudget { left: WIT_DOCS_BYTES_MAX };
     let view = WitView {
         text,
-        interfaces: package.interfaces.values().map(|id| interface(resolve, *id)).collect(),
-        worlds: package.worlds.values().map(|id| world(resolve, *id)).collect(),
+        interfaces: package.interfaces.values().map(|id| interface(resolve, *id, &mut docs)).collect(),
+        worlds: package.worlds.values().map(|id| world(resolve, *id, &mut docs)).collect(),
         foreign: others.iter().map(|(_, package)| package.name.to_string()).collect(),
     };
     Ok(Decoded { view, package: id, warning })
@@ -75,17 +76,17 @@ fn print(resolve: &Resolve, main: ResolvedPackage, nested: &[ResolvedPackage]) -
     Ok(shown(&text, text.len().saturating_mul(2)))
 }
 
-fn interface(resolve: &Resolve, id: InterfaceId) -> WitInterface {
+fn interface(resolve: &Resolve, id: InterfaceId, docs: &mut DocsBudget) -> WitInterface {
     let interface = &resolve.interfaces[id];
     WitInterface {
         name: resolve.id_of(id).or_else(|| interface.name.clone()).unwrap_or_default(),
-        docs: docs(&interface.docs),
+        docs: docs.take(&interface.docs),
         functions: interface.functions.keys().cloned().collect(),
         types: interface.types.keys().cloned().collect(),
     }
 }
 
-fn world(resolve: &Resolve, id: WorldId) -> WitWorld {
+fn world(resolve: &Resolve, id: WorldId, docs: &mut DocsBudget) -> WitWorld {
     let world = &resolve.worlds[id];
     let name = match world.package {
         Some(package) => resolve.id_of_name(package, &world.name),
@@ -96,12 +97,21 @@ fn world(resolve: &Resolve, id: WorldId) -> WitWorld {
     };
     WitWorld {
         name,
-        docs: docs(&world.docs),
+        docs: docs.take(&world.docs),
         imports: names(&mut world.imports.keys()),
         exports: names(&mut world.exports.keys()),
     }
 }
 
-fn docs(docs: &Docs) -> Option<String> {
-    docs.contents.as_deref().map(|text| shown(text, SHOWN_BYTES_MAX))
+/// How much documentation may still be kept.
+struct DocsBudget {
+    left: usize,
+}
+
+impl DocsBudget {
+    fn take(&mut self, docs: &Docs) -> Option<String> {
+        let text = shown(docs.contents.as_deref()?, SHOWN_BYTES_MAX.min(self.left));
+        self.left = self.left.saturating_sub(text.len());
+        (!text.is_empty()).then_some(text)
+    }
 }

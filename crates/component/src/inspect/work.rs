@@ -91,8 +91,8 @@ impl<'a> Ledger<'a> {
     }
 
     /// A nested component was defined.
-    pub(super) fn component(&mut self, item: Item<'a>) {
-        self.scope().components.push(item);
+    pub(super) fn component(&mut self, item: Item<'a>) -> Result<(), Refused> {
+        self.push(ComponentExternalKind::Component, item)
     }
 
     /// A core module or module type with so many imports and exports was met.
@@ -133,18 +133,14 @@ impl<'a> Ledger<'a> {
                 self.close()?
             }
         };
-        self.scope().types.push(item);
-        Ok(())
+        self.push(ComponentExternalKind::Type, item)
     }
 
     fn component_declaration(&mut self, declaration: &ComponentTypeDeclaration<'a>) -> Result<(), Refused> {
         match declaration {
             ComponentTypeDeclaration::CoreType(ty) => self.core_type(ty),
             ComponentTypeDeclaration::Type(ty) => self.define(ty),
-            ComponentTypeDeclaration::Alias(alias) => {
-                self.alias(alias);
-                Ok(())
-            }
+            ComponentTypeDeclaration::Alias(alias) => self.alias(alias),
             ComponentTypeDeclaration::Export { name, ty } => {
                 check_declared(name)?;
                 self.export_of(name.name, *ty)
@@ -160,10 +156,7 @@ impl<'a> Ledger<'a> {
         match declaration {
             InstanceTypeDeclaration::CoreType(ty) => self.core_type(ty),
             InstanceTypeDeclaration::Type(ty) => self.define(ty),
-            InstanceTypeDeclaration::Alias(alias) => {
-                self.alias(alias);
-                Ok(())
-            }
+            InstanceTypeDeclaration::Alias(alias) => self.alias(alias),
             InstanceTypeDeclaration::Export { name, ty } => {
                 check_declared(name)?;
                 self.export_of(name.name, *ty)
@@ -174,14 +167,14 @@ impl<'a> Ledger<'a> {
     /// Something of this type was imported.
     pub(super) fn import(&mut self, ty: ComponentTypeRef) -> Result<(), Refused> {
         let item = self.referred(ty);
-        self.push(ty.kind(), item.clone());
+        self.push(ty.kind(), item.clone())?;
         self.declared(&item)
     }
 
     /// A type's body exports something of this type.
     fn export_of(&mut self, name: &'a str, ty: ComponentTypeRef) -> Result<(), Refused> {
         let item = self.referred(ty);
-        self.push(ty.kind(), item.clone());
+        self.push(ty.kind(), item.clone())?;
         self.exported(name, item)
     }
 
@@ -191,7 +184,7 @@ impl<'a> Ledger<'a> {
             Some(ty) => self.referred(ty),
             None => self.indexed(export.kind, export.index),
         };
-        self.push(export.kind, item.clone());
+        self.push(export.kind, item.clone())?;
         self.exported(export.name.name, item)
     }
 
@@ -216,31 +209,30 @@ impl<'a> Ledger<'a> {
                 self.finish(made)?
             }
         };
-        self.scope().instances.push(item);
-        Ok(())
+        self.push(ComponentExternalKind::Instance, item)
     }
 
     /// An alias was made.
-    pub(super) fn alias(&mut self, alias: &ComponentAlias<'a>) {
+    pub(super) fn alias(&mut self, alias: &ComponentAlias<'a>) -> Result<(), Refused> {
         match *alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 let instance = self.scope().instances.get(instance_index as usize);
                 let item = instance.and_then(|i| i.exports.as_ref()).and_then(|e| e.get(name)).cloned();
                 let item = item.unwrap_or_else(|| self.unknown());
-                self.push(kind, item);
+                self.push(kind, item)
             }
             ComponentAlias::Outer { kind, count, index } => {
                 let kind = match kind {
                     ComponentOuterAliasKind::Type => ComponentExternalKind::Type,
                     ComponentOuterAliasKind::Component => ComponentExternalKind::Component,
-                    ComponentOuterAliasKind::CoreModule | ComponentOuterAliasKind::CoreType => return,
+                    ComponentOuterAliasKind::CoreModule | ComponentOuterAliasKind::CoreType => return Ok(()),
                 };
                 let scope = self.scopes.iter().rev().nth(count as usize);
                 let item = scope.and_then(|scope| space(scope, kind)?.get(index as usize)).cloned();
                 let item = item.unwrap_or_else(|| self.unknown());
-                self.push(kind, item);
+                self.push(kind, item)
             }
-            ComponentAlias::CoreInstanceExport { .. } => {}
+            ComponentAlias::CoreInstanceExport { .. } => Ok(()),
         }
     }
 
@@ -279,7 +271,7 @@ impl<'a> Ledger<'a> {
         Item { weight: self.heaviest.max(1), depth: 0, exports: None }
     }
 
-    fn push(&mut self, kind: ComponentExternalKind, item: Item<'a>) {
+    fn push(&mut self, kind: ComponentExternalKind, item: Item<'a>) -> Result<(), Refused> {
         let scope = self.scope();
         match kind {
             ComponentExternalKind::Type => scope.types.push(item),
@@ -287,6 +279,7 @@ impl<'a> Ledger<'a> {
             ComponentExternalKind::Instance => scope.instances.push(item),
             ComponentExternalKind::Module | ComponentExternalKind::Func | ComponentExternalKind::Value => {}
         }
+        self.add(1)
     }
 
     fn indexed(&mut self, kind: ComponentExternalKind, index: u32) -> Item<'a> {
