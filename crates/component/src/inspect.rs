@@ -18,7 +18,6 @@ use wasmparser::types::Types;
 use wasmparser::{Validator, WasmFeatures};
 
 pub use self::names::{interface, track};
-use self::prepass::survey;
 pub use self::prepass::{Cost, SEAL_SECTION, prepass};
 use self::sections::Sections;
 use self::warnings::Warnings;
@@ -38,14 +37,7 @@ pub const VALIDATOR: &str = "wasmparser 0.263.0";
 /// # Errors
 /// The first reason to refuse the file.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refused> {
-    let (cost, shape) = survey(bytes);
-    match shape {
-        // The validator stops at the same fault and knows better words for it.
-        Err(fault @ Refused::Invalid { .. }) if cost.in_process() => {
-            return Err(validate(bytes, &cost).err().unwrap_or(fault));
-        }
-        shape => shape?,
-    }
+    let cost = prepass(bytes)?;
     let verdict = validate(bytes, &cost)?;
     let mut warnings = Warnings::default();
     let (metadata, targets) = metadata::read(bytes, &mut warnings)?;

@@ -63,14 +63,8 @@ impl Cost {
 /// # Errors
 /// The first reason to refuse it. That there is none does not make it valid.
 pub fn prepass(bytes: &[u8]) -> Result<Cost, Refused> {
-    let (cost, verdict) = survey(bytes);
-    verdict.map(|()| cost)
-}
-
-/// The same, with the cost of what lies before the fault even if there is one.
-pub(super) fn survey(bytes: &[u8]) -> (Cost, Result<(), Refused>) {
     let mut walk = Walk::default();
-    let verdict = walk.file(bytes);
+    walk.file(bytes)?;
     let cost = Cost {
         bytes: bytes.len() as u64,
         sections: walk.sections,
@@ -80,7 +74,8 @@ pub(super) fn survey(bytes: &[u8]) -> (Cost, Result<(), Refused>) {
         work: walk.ledger.work(),
     };
     let what = "component instantiations times exports";
-    (cost, verdict.and_then(|()| check_limit(what, cost.product(), INSTANTIATIONS_TIMES_EXPORTS_MAX)))
+    check_limit(what, cost.product(), INSTANTIATIONS_TIMES_EXPORTS_MAX)?;
+    Ok(cost)
 }
 
 /// Where the only seal stands.
