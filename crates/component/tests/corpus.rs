@@ -1,4 +1,9 @@
 //! Every good file of the corpus is what its README says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test ends where something fails, and measures real time"
+)]
 
 mod support;
 

@@ -2,6 +2,11 @@
 //!
 //! In none of them does the product of instantiations and exports pass its limit; it is the work that does
 //! (`limits::WORK_MAX`). Sizes are such that each would take seconds, most of them gigabytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test ends where something fails, and measures real time"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,16 @@
 //! Fuzz targets as plain functions over the kept corpus, and mutations of it: nothing panics, hangs or aborts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test ends where something fails, and measures real time"
+)]
 
 mod support;
 
 use proptest::prelude::*;
 use support::{files, read, timed};
 use wargate_component::limits::IN_PROCESS_BYTES_MAX;
-use wargate_component::{Inspection, Layer, agree, artifact, inspect, prepass};
+use wargate_component::{Inspection, Layer, Refused, agree, artifact, inspect, prepass};
 use wargate_core::digest::Digest;
 
 /// What an in-process caller does with a stranger's bytes.
@@ -72,6 +77,15 @@ fn the_hostile_corpus_passes_through_the_targets() {
         let bytes = read(&file);
         timed(&file, || fuzz_inspect(&bytes));
     }
+}
+
+#[test]
+fn a_panic_of_the_wit_decoder_is_a_refusal() {
+    // A valid package whose world is turned into something that the decoder holds impossible.
+    let mut bytes = read("made/test-store@1.3.0.wasm");
+    assert_eq!(std::mem::replace(&mut bytes[186], 0), 2);
+    let refused = inspect(&bytes).unwrap_err();
+    assert!(matches!(&refused, Refused::Wit { message } if message.contains("failed")), "{refused}");
 }
 
 #[test]

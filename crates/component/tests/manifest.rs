@@ -1,4 +1,9 @@
 //! The OCI manifest of a release, byte for byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test ends where something fails, and measures real time"
+)]
 
 mod support;
 
