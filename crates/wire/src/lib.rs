@@ -1,7 +1,9 @@
-//! The JSON that other people's programs expect of a registry: shapes only, no rules and no HTTP.
+//! The bytes that other people's programs send to a registry and expect of it: shapes and grammars, no HTTP.
 //!
-//! Server and client share it, so that both speak one language. Source: `spec/warg.md`, "HTTP API"; the
+//! Server and client share it, so that both speak one language. Source: `spec/warg.md`, "HTTP API"; OCI and the
 //! well-known file: `spec/oci.md`.
 
+pub mod oci;
 pub mod text;
 pub mod warg;
+pub mod wellknown;

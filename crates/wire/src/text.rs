@@ -8,6 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// Cuts and escapes what a stranger sent before it goes into a message.
+pub(crate) fn shorten(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 100;
+    let mut shown: String = text.chars().take(SHOWN_CHARS_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// A value in its text form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<T>(pub T);
@@ -61,6 +71,13 @@ mod tests {
         for bad in ["AAA", "AAB=", "AA-=", " AAA=", "AAA=\n", "AAA=="] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_strangers_text_is_cut_and_escaped() {
+        assert_eq!(shorten("a\n\0b"), "a\\n\\0b");
+        assert_eq!(shorten(&"é".repeat(100)), "é".repeat(100));
+        assert_eq!(shorten(&"é".repeat(101)), format!("{}…", "é".repeat(100)));
     }
 
     #[test]
