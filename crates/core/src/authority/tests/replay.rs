@@ -12,7 +12,8 @@ struct Attempt {
     wait_seconds: i64,
     what: usize,
     which: u8,
-    signers: Vec<u8>,
+    /// Who endorses it, if not those who may.
+    signers: Option<Vec<u8>>,
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
@@ -29,8 +30,23 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         vec![ALICE, CI, PUBLISHING, 62, 63],
         (1..100).collect(),
     ];
-    (0..40_i64, 0..9_usize, 0..12_u8, prop::sample::select(crowds))
-        .prop_map(|(wait_seconds, what, which, signers)| Attempt { wait_seconds, what, which, signers })
+    let signers = prop::option::weighted(0.4, prop::sample::select(crowds));
+    (0..40_i64, 0..9_usize, 0..12_u8, signers).prop_map(|(wait_seconds, what, which, signers)| Attempt {
+        wait_seconds,
+        what,
+        which,
+        signers,
+    })
+}
+
+/// Those who may do what an attempt does, as far as it can be done at all.
+fn entitled(log: &LogName, what: usize) -> Vec<u8> {
+    match (log, what) {
+        (LogName::Operator, _) => vec![1, 2],
+        (LogName::Namespace(_), _) => ACME.to_vec(),
+        (LogName::Package(_), 5) => vec![PUBLISHING],
+        (LogName::Package(_), _) => vec![ALICE],
+    }
 }
 
 /// The log that an attempt is for, and its steps.
@@ -61,7 +77,8 @@ fn log_of(attempts: &[Attempt]) -> World {
     for attempt in attempts {
         world.time = world.time.plus_seconds(attempt.wait_seconds);
         let (log, steps) = steps(&world, attempt);
-        _ = world.run(&log, steps, &attempt.signers);
+        let signers = attempt.signers.clone().unwrap_or_else(|| entitled(&log, attempt.what));
+        _ = world.run(&log, steps, &signers);
     }
     world
 }
