@@ -250,6 +250,8 @@ fn all_layers_begin_in_one_batch_and_verify() {
     let Some(PackageLog::Delegated { releases, .. }) = layers.package else { panic!("a delegated log") };
     assert_eq!(releases, *engine.releases("acme:hello"));
     assert_eq!(releases.len(), 2);
+    let unclaimed = judge_layers(&name, &of(""), &[], &of("acme:hello")).unwrap_err().to_string();
+    assert!(unclaimed.contains("the namespace `acme` has no log yet"), "{unclaimed}");
     // Given in another order, or with a record twice, they are refused.
     let mut doubled = of("acme:hello");
     doubled[0].index = 1;
@@ -270,9 +272,12 @@ fn a_v1_log_in_a_claimed_namespace_begins_only_when_it_was_admitted() {
     assert_eq!(engine.commit(&[first, claim]), [Ok(1), Ok(2)]);
     let content = Digest::of(b"x");
     let next = PackageEntry::Release { version: Version::new(1, 0, 0), content };
-    assert_eq!(engine.commit(&[v1("acme:early", Some(prev), vec![next], 30)]), [Ok(3)]);
+    // Even where the batch looks at the namespace for another record.
+    let batch = [v1("acme:early", Some(prev), vec![next], 30), v1_init("acme:old", 30)];
+    let verdicts = engine.commit(&batch);
+    assert_eq!(verdicts[0], Ok(3));
+    refused(&verdicts[1], "did not admit key");
 
-    refused(&engine.commit(&[v1_init("acme:old", 30)])[0], "did not admit key");
     let batch = vec![
         v1_init("acme:old", 30),
         engine.act("acme", vec![admit("old", 30)], &[10]),

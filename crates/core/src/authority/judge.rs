@@ -192,6 +192,9 @@ impl State {
         if act.root != root {
             return Err(Refusal::Elsewhere { what: "registry" });
         }
+        if let (LogName::Package(package), None) = (&self.log, &self.head) {
+            context.namespace_of(package)?;
+        }
         if opened.time < act.not_before || opened.time > act.not_after {
             let (not_before, not_after) = (act.not_before, act.not_after);
             return Err(Refusal::OutsideWindow { not_before, not_after, time: opened.time });

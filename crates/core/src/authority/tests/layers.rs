@@ -146,6 +146,30 @@ fn v1_sees_the_signing_commit_key_and_then_the_others_as_they_were_granted() {
 }
 
 #[test]
+fn v1_sees_no_dead_commit_key_and_one_that_is_granted_again_as_the_last() {
+    let mut world = World::new();
+    let end = Some(START.plus_seconds(5));
+    let brief = Grant { not_after: end, ..grant("brief", &[20], &[Power::Commit]) };
+    world.run(&LogName::Operator, vec![Step::Grant(brief.clone())], &[1, 2]).unwrap();
+    world.run(&LogName::Operator, vec![Step::Grant(more("commit", &[21]))], &[1, 2]).unwrap();
+    let named = |world: &World| -> Vec<KeyId> {
+        let entries = world.clone().run(&acme(), vec![init(&ACME, 2)], &[50, 51, PUBLISHING]).unwrap();
+        let key = |entry: &PackageEntry| match entry {
+            PackageEntry::Init { key } | PackageEntry::GrantFlat { key, .. } => key.id(),
+            other => panic!("{other:?}"),
+        };
+        entries.iter().map(key).collect()
+    };
+    let ids = |seeds: &[u8]| publics(seeds).iter().map(PublicKey::id).collect::<Vec<_>>();
+    assert_eq!(named(&world), ids(&[COMMIT, 5, 20, 21]));
+    world.time = START.plus_seconds(6);
+    assert_eq!(named(&world), ids(&[COMMIT, 5, 21]));
+    let again = Grant { not_after: None, ..brief };
+    world.run(&LogName::Operator, vec![Step::Grant(again)], &[1, 2]).unwrap();
+    assert_eq!(named(&world), ids(&[COMMIT, 5, 21, 20]));
+}
+
+#[test]
 fn admit_is_remembered_by_name_and_key() {
     let admit = |name: &str| Step::Admit { name: name.to_owned(), key: key(70).public().clone() };
     let mut world = World::claimed();

@@ -114,6 +114,9 @@ fn a_version_is_released_once_and_yanked_once() {
     refuses(world.run(&hello(), vec![yank("2.2.0")], &TEAM), "version 2.2.0 was never released");
     refuses(world.run(&hello(), vec![yank("2.0.0+x")], &TEAM), "version 2.0.0+x was never released");
     refuses(world.run(&hello(), vec![yank("2.0.0")], &[CI]), "needs the agreement of");
+    // Who may release need not be one who may yank.
+    world.run(&hello(), vec![release("1.0.0")], &[CI]).unwrap();
+    refuses(world.run(&hello(), vec![yank("1.0.0")], &[CI]), "of the role `owner`, it has 0");
     let yanked = world.run(&hello(), vec![yank("2.0.0")], &TEAM).unwrap();
     assert_eq!(yanked, [PackageEntry::Yank { version: "2.0.0".parse().unwrap() }]);
     refuses(world.run(&hello(), vec![yank("2.0.0")], &[ALICE]), "version 2.0.0 is already yanked");
@@ -285,6 +288,18 @@ fn the_projection_of_a_first_record_is_its_signers() {
     refuses(world.judge(&hello(), message.encode_to_vec(), COMMIT), "not those that stand for its act");
     message.act.clear();
     refuses(world.judge(&hello(), message.encode_to_vec(), COMMIT), "a delegated log begins with one");
+}
+
+#[test]
+fn only_a_commit_key_is_named_to_sign_what_is_carried() {
+    let mut world = World::released();
+    for signer in [PUBLISHING, ALICE, CI] {
+        world.commit = signer;
+        let key_id = key(signer).public().id();
+        let reason = "signs the record and never held `commit`";
+        let refused = world.run(&hello(), vec![release("1.0.0")], &[CI]);
+        assert_eq!(refused.unwrap_err(), Refusal::Endorsement { key_id, reason });
+    }
 }
 
 #[test]
