@@ -154,13 +154,21 @@ impl From<ReferenceError> for OciError {
 
 impl From<QueryError> for OciError {
     fn from(error: QueryError) -> Self {
-        Self::new(Code::Unsupported, error.to_string()).with_status(400)
+        let code = match error.key.as_str() {
+            "digest" => Code::DigestInvalid,
+            "tag" => Code::ManifestInvalid,
+            _ => Code::Unsupported,
+        };
+        Self::new(code, error.to_string()).with_status(400)
     }
 }
 
 impl From<PageError> for OciError {
     fn from(error: PageError) -> Self {
-        Self::new(Code::Unsupported, error.to_string()).with_status(400)
+        match error {
+            PageError::Query(error) => error.into(),
+            PageError::NotANumber { .. } => Self::new(Code::Unsupported, error.to_string()).with_status(400),
+        }
     }
 }
 
@@ -191,7 +199,9 @@ impl From<ManifestError> for OciError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oci::list::Page;
     use crate::oci::path;
+    use crate::oci::query::Query;
 
     #[test]
     fn the_codes_are_those_of_the_specification() {
@@ -252,11 +262,15 @@ mod tests {
     fn statuses_without_a_code_use_the_nearest_one() {
         let range = RangeError::NotNext { expected: 4, start: 0 };
         let large = ManifestError::TooLarge { bytes: 5_000_000 };
-        let query = crate::oci::query::Query::new("n=%ff").first("n").unwrap_err();
+        let page = Page::of(&Query::new("n=x")).unwrap_err();
+        let query = |key: &str| Query::new(&format!("{key}=%ff")).first(key).unwrap_err();
         for (error, code, status) in [
             (OciError::from(range), Code::BlobUploadInvalid, 416),
             (OciError::from(large), Code::SizeInvalid, 413),
-            (OciError::from(query), Code::Unsupported, 400),
+            (OciError::from(page), Code::Unsupported, 400),
+            (OciError::from(query("n")), Code::Unsupported, 400),
+            (OciError::from(query("digest")), Code::DigestInvalid, 400),
+            (OciError::from(query("tag")), Code::ManifestInvalid, 400),
         ] {
             assert_eq!((error.code, error.status), (code, status));
         }

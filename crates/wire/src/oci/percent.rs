@@ -1,7 +1,6 @@
 //! Percent-encoding of path segments and query values (`spec/oci.md`, "Grammar and routing").
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 /// Decodes once. `None` if a `%` is not followed by two hex digits, or the outcome is not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
@@ -28,7 +27,7 @@ pub(crate) fn encode(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => {
                 encoded.push(char::from(byte));
             }
-            _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
+            _ => encoded += &format!("%{byte:02X}"),
         }
     }
     encoded

@@ -19,7 +19,7 @@ fn names_that_the_grammar_allows_are_names() {
         "tags/list",
         "uploads/blobs/uploads",
         &"a".repeat(REPOSITORY_NAME_BYTES_MAX),
-        &"a/".repeat(127).repeat(1)[..253],
+        &"a/".repeat(127)[..253],
     ] {
         let parsed: RepositoryName = name.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(parsed.to_string(), name);
