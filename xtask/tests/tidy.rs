@@ -168,9 +168,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wargate-core", &[]),
     ("wargate-wire", &["wargate-core"]),
     ("wargate-component", &["wargate-core"]),
-    ("wargate-registry", &["wargate-core", "wargate-component"]),
+    ("wargate-registry", &["wargate-core", "wargate-component", "wargate-wire"]),
     ("wargate-store", &["wargate-core", "wargate-registry"]),
-    ("wargate-server", &["wargate-core", "wargate-wire", "wargate-registry"]),
+    ("wargate-server", &["wargate-core", "wargate-component", "wargate-wire", "wargate-registry"]),
     ("wargate-client", &["wargate-core", "wargate-wire"]),
     (
         "wargate-cli",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wargate_core::key::SecretKey;
 use wargate_core::name::Namespace;
 
+use crate::inspector::{InProcess, Inspector};
 use crate::limits::CONTENT_BYTES_MAX;
 
 /// The registry's choices and its online keys.
@@ -24,6 +25,8 @@ pub struct Config {
     pub imports: BTreeMap<Namespace, String>,
     /// Hosts that publishers may link content at instead of uploading it; none by default.
     pub link_hosts: Vec<String>,
+    /// Says what bytes of Wasm are, somewhere that hostile ones cannot harm.
+    pub inspector: Arc<dyn Inspector>,
     /// Largest content, in bytes.
     pub content_bytes_max: u64,
 }
@@ -40,6 +43,7 @@ impl Config {
             names_on_first_use: true,
             imports: BTreeMap::new(),
             link_hosts: Vec::new(),
+            inspector: Arc::new(InProcess),
             content_bytes_max: CONTENT_BYTES_MAX,
         }
     }

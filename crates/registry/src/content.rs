@@ -12,12 +12,13 @@ use crate::error::Error;
 use crate::limits::INLINE_CONTENT_BYTES_MAX;
 use crate::objects::{self, Body};
 use crate::shared::Shared;
-use crate::tables::content;
+use crate::tables::content::{self, ContentRow};
 
 pub(crate) mod incoming;
 pub(crate) mod sources;
 pub(crate) mod uploads;
 
+pub(crate) use incoming::Arrived;
 pub use sources::ContentSource;
 
 /// Where content of a size belongs.
@@ -56,6 +57,29 @@ pub struct HostedContent {
 }
 
 impl HostedContent {
+    pub(crate) fn new(digest: Digest, row: ContentRow, objects: Arc<dyn ObjectStore>) -> Self {
+        Self { size: row.size, digest, inline: row.inline, objects }
+    }
+
+    /// Its digest.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// All bytes; for content that is known to fit into memory.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if they cannot be read.
+    pub async fn bytes(&self) -> Result<Bytes, Error> {
+        if let Some(bytes) = &self.inline {
+            return Ok(bytes.clone());
+        }
+        objects::get(&self.objects, &objects::blob_path(&self.digest))
+            .await?
+            .ok_or_else(|| Error::internal("read content", format!("blob {} is missing", self.digest)))
+    }
+
     /// Streams the bytes of `range`, which must lie within the size.
     ///
     /// # Errors
@@ -92,12 +116,7 @@ pub(crate) async fn find(shared: &Shared, digest: &Digest) -> Result<Content, Er
     if row.is_none() && sources.is_empty() {
         return Err(Error::UnknownContent { digest: *digest });
     }
-    let hosted = row.map(|row| HostedContent {
-        size: row.size,
-        digest: *digest,
-        inline: row.inline,
-        objects: shared.objects.clone(),
-    });
+    let hosted = row.map(|row| HostedContent::new(*digest, row, shared.objects.clone()));
     let sources = sources.into_iter().map(|(url, size)| ContentSource { url, size }).collect();
     Ok(Content { digest: *digest, hosted, sources })
 }

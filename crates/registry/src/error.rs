@@ -7,6 +7,8 @@ use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::{Namespace, PackageName};
 
+use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
+
 use crate::db::DbError;
 
 /// Why the registry did not do it.
@@ -41,6 +43,53 @@ pub enum Error {
         version: Version,
         /// What was released.
         content: Digest,
+    },
+    /// The bytes are nothing that may be released, or do not agree with the release.
+    #[error("{reason}")]
+    ContentRefused {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// Content is kept under another kind of digest.
+    #[error("content is not known by digests like `{digest}` here: use `sha256`")]
+    UnsupportedDigest {
+        /// The digest.
+        digest: String,
+    },
+    /// Nothing was ever pushed under this name.
+    #[error("repository `{repository}` is not known here")]
+    UnknownRepository {
+        /// The repository.
+        repository: RepositoryName,
+    },
+    /// The repository has no such manifest.
+    #[error("`{repository}` has no manifest `{reference}`")]
+    UnknownManifest {
+        /// The repository.
+        repository: RepositoryName,
+        /// Tag or digest.
+        reference: String,
+    },
+    /// No such upload session is open in this repository.
+    #[error("upload session `{session}` is not open here: start the upload again")]
+    UnknownUpload {
+        /// The session.
+        session: String,
+    },
+    /// Another request writes to the session.
+    #[error("another request is writing to this upload session")]
+    UploadInUse,
+    /// The manifest names what is not in its repository.
+    #[error("the manifest names {} blobs or manifests that are not in its repository", .digests.len())]
+    MissingParts {
+        /// What.
+        digests: Vec<ContentDigest>,
+    },
+    /// `latest` of a logged package follows from its log.
+    #[error("`latest` of `{name}` is its highest version: push a version")]
+    LatestFollows {
+        /// The package.
+        name: PackageName,
     },
     /// No record of this log is committed or pending.
     #[error("log `{log}` is not known here")]

@@ -36,6 +36,15 @@ pub const INLINE_CONTENT_BYTES_MAX: u64 = 64 * 1024;
 /// Largest content, in bytes, unless configured.
 pub const CONTENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// How long an upload session may stay open.
+pub const UPLOAD_SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Upload sessions that may be open at once; each may hold up to [`INLINE_CONTENT_BYTES_MAX`] in memory.
+pub const UPLOAD_SESSIONS_MAX: usize = 1024;
+
+/// Releases whose manifests are made at once, when somebody asks for one by its digest.
+pub const DERIVED_AT_ONCE_MAX: usize = 256;
+
 /// Longest URL of a content source, in bytes.
 pub const SOURCE_URL_BYTES_MAX: usize = 2048;
 

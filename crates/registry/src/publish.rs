@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wargate_component::{Inspection, agree};
 use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
@@ -28,7 +29,7 @@ use crate::limits::{
 use crate::sequencer::Queued;
 use crate::shared::Shared;
 use crate::tables::pending::{PendingRow, PendingState};
-use crate::tables::{content, logs, pending, standing};
+use crate::tables::{content, inspections, logs, pending, records, standing};
 
 /// A signed package record, and where its content is to be had if not here.
 #[derive(Debug, Clone)]
@@ -260,6 +261,7 @@ impl Known {
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
         statements.extend(admitted.contents.iter().map(content::select_exists));
+        statements.extend(admitted.contents.iter().map(inspections::select_claims));
         if admitted.record.prev.is_none() {
             let namespace = LogName::Namespace(admitted.name.namespace());
             statements.push(logs::select_state(&namespace.log_id()));
@@ -270,6 +272,11 @@ impl Known {
         let waiting = pending::rows(next())?;
         let missing: Vec<Digest> =
             admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
+        for digest in &admitted.contents {
+            if let Some(inspection) = inspections::one(next())? {
+                check_claims(&admitted.name, &admitted.record, digest, &inspection)?;
+            }
+        }
         let namespace = logs::state(next())?;
         let record = *id;
         let same = waiting.iter().find(|row| row.record == record);
@@ -299,6 +306,24 @@ impl Known {
             .map(|()| SignatureCheck::Done)
             .map_err(|_| Error::Unauthorized { reason: "the record's signature does not verify".to_owned() })
     }
+}
+
+/// What bytes say of themselves must agree with every release that a record makes of them.
+pub(crate) fn check_claims(
+    name: &PackageName,
+    record: &PackageRecord,
+    digest: &Digest,
+    inspection: &Inspection,
+) -> Result<(), Error> {
+    for entry in &record.entries {
+        if let PackageEntry::Release { version, content } = entry
+            && content == digest
+        {
+            agree(inspection, name.namespace().as_str(), name.name(), version)
+                .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+        }
+    }
+    Ok(())
 }
 
 /// A record that is about to be judged decides what must follow: another one has to wait or follow it.
@@ -416,21 +441,15 @@ async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Stan
     }
 }
 
-/// Whether a pending record releases this content.
-pub(crate) fn names_content(row: &PendingRow, digest: &Digest) -> Result<bool, Error> {
-    Ok(pending_contents(row)?.contains(digest))
-}
-
-fn pending_contents(row: &PendingRow) -> Result<Vec<Digest>, Error> {
-    match crate::recovery::queued(row)?.submission {
-        Submission::V1 { record, .. } => Ok(record.contents().collect()),
-        Submission::Act { .. } => Ok(Vec::new()),
-    }
+/// Ends a pending record whose content may not be released.
+pub(crate) async fn reject(shared: &Shared, row: &PendingRow, reason: &str) -> Result<(), Error> {
+    let refusal = records::insert_refusal(&row.log, &row.record, reason, shared.clock.now_ms());
+    Ok(shared.db.write(vec![pending::delete(&row.log, &row.record), refusal]).await?)
 }
 
 /// The content that a pending record still waits for.
 pub(crate) async fn missing_of(shared: &Shared, row: &PendingRow) -> Result<Vec<Digest>, Error> {
-    let contents = pending_contents(row)?;
+    let contents: Vec<Digest> = row.record()?.contents().collect();
     let answers = shared.db.read(contents.iter().map(content::select_exists).collect()).await?;
     Ok(contents.into_iter().zip(answers).filter(|(_, rows)| !content::exists(rows)).map(|(d, _)| d).collect())
 }

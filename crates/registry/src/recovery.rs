@@ -18,7 +18,6 @@ use wargate_core::map::page::PageRef;
 use wargate_core::map::segment;
 use wargate_core::name::LogName;
 use wargate_core::plan::{Submission, Tree};
-use wargate_core::record::PackageRecord;
 use wargate_core::time::Time;
 use wargate_core::v1::package::SignatureCheck;
 
@@ -174,10 +173,7 @@ pub(crate) async fn backlog(db: &dyn Db) -> Result<Vec<Queued>, Error> {
 
 /// A pending row as the sequencer takes it; its signature is verified again.
 pub(crate) fn queued(row: &pending::PendingRow) -> Result<Queued, Error> {
-    let damaged = |cause: String| Error::internal(&format!("read the pending record {}", row.record), cause);
-    let envelope = wargate_core::envelope::Envelope::decode(&row.envelope)
-        .map_err(|error| damaged(error.to_string()))?;
-    let record = PackageRecord::decode(&envelope.contents).map_err(|error| damaged(error.to_string()))?;
+    let (envelope, record) = row.decode()?;
     Ok(Queued {
         seq: row.seq,
         log: row.log,

@@ -16,6 +16,7 @@ use wargate_core::key::PublicKey;
 use wargate_core::log::tile::TILE_WIDTH;
 use wargate_core::name::{LogName, Namespace};
 use wargate_core::plan::{Submission, Tree, Verdict};
+use wargate_wire::oci::reference::RepositoryName;
 
 use crate::apply::Applier;
 use crate::clock::Clock;
@@ -32,6 +33,8 @@ use crate::limits::{
 use crate::log_cache::LogCache;
 use crate::publish::{self, RecordStatus, SignedRecord};
 use crate::recovery;
+use crate::repository::Repository;
+use crate::repository::sessions::Sessions;
 use crate::sequencer::{Sequencer, Step};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -82,6 +85,7 @@ impl Registry {
             objects,
             clock,
             queue,
+            sessions: Sessions::default(),
             in_flight: RecordsInFlight::default(),
             last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
             waiting: AtomicUsize::new(0),
@@ -174,6 +178,12 @@ impl Registry {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn release(&self, release: &CustodialRelease, wait: Duration) -> Result<Released, Error> {
         custody::release(&self.shared, release, wait).await
+    }
+
+    /// A repository of the OCI door, begun or not.
+    #[must_use]
+    pub fn repository(&self, name: RepositoryName) -> Repository {
+        Repository::new(self.shared.clone(), name)
     }
 
     /// Where a record stands.

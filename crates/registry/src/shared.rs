@@ -6,13 +6,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use object_store::ObjectStore;
 use tokio::sync::{Notify, mpsc};
+use wargate_component::Inspection;
+use wargate_component::limits::WASM_BYTES_MAX;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::content::HostedContent;
 use crate::db::Db;
+use crate::error::Error;
 use crate::hashes::Hashes;
 use crate::in_flight::RecordsInFlight;
+use crate::inspector::InspectError;
 use crate::log_cache::LogCache;
+use crate::repository::sessions::Sessions;
 use crate::sequencer::Queued;
 use crate::state::State;
 
@@ -26,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
     /// Records whose verdict can be given, to the sequencer.
     pub(crate) queue: mpsc::Sender<Queued>,
+    /// Upload sessions of the OCI door.
+    pub(crate) sessions: Sessions,
     /// Records whose verdict is on its way.
     pub(crate) in_flight: RecordsInFlight,
     /// The last sequence number given to a pending record.
@@ -55,6 +63,18 @@ impl Shared {
     pub(crate) fn arrive(&self) -> Arriving<'_> {
         self.arriving.fetch_add(1, Ordering::Relaxed);
         Arriving(&self.arriving)
+    }
+
+    /// Says what stored content is.
+    pub(crate) async fn inspect(&self, content: &HostedContent) -> Result<Inspection, Error> {
+        if content.size > WASM_BYTES_MAX {
+            let reason = format!("a release has at most {WASM_BYTES_MAX} bytes, this has {}", content.size);
+            return Err(Error::ContentRefused { reason });
+        }
+        self.config.inspector.inspect(content.bytes().await?).await.map_err(|error| match error {
+            InspectError::Failed { reason } => Error::internal("inspect content", reason),
+            refused => Error::ContentRefused { reason: refused.to_string() },
+        })
     }
 
     pub(crate) fn is_closing(&self) -> bool {

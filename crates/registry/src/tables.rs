@@ -12,10 +12,12 @@ use crate::error::Error;
 
 pub(crate) mod checkpoints;
 pub(crate) mod content;
+pub(crate) mod inspections;
 pub(crate) mod logs;
 pub(crate) mod pending;
 pub(crate) mod records;
 pub(crate) mod releases;
+pub(crate) mod repositories;
 pub(crate) mod standing;
 
 pub(crate) fn int(number: u64) -> Value {

@@ -10,7 +10,7 @@ mod support;
 
 use std::sync::Arc;
 
-use support::{Author, TestClock, WAIT, config, engines, genesis, open, rejected};
+use support::{Author, TestClock, WAIT, config, engines, genesis, module, open, rejected};
 use wargate_core::act::{Identity, OnBehalfOf};
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
@@ -122,12 +122,12 @@ async fn warg_publishes_into_a_namespace_that_a_push_started() {
     registry.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await.unwrap();
     let mut alice = Author::new(10, "acme:mine", &clock);
     alice.publish(&registry, vec![alice.init()]).await;
-    alice.release(&registry, "1.0.0", b"hers").await;
+    alice.release(&registry, "1.0.0", &module(b"hers")).await;
     let layers = judged(&registry, "acme:mine").await;
     assert!(matches!(layers.package, Some(PackageLog::V1(_))));
     // And one whose content comes later.
     let mut bob = Author::new(11, "acme:later", &clock);
-    bob.release(&registry, "1.0.0", b"not here yet").await;
+    bob.release(&registry, "1.0.0", &module(b"not here yet")).await;
     judged(&registry, "acme:later").await;
 }
 

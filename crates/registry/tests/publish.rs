@@ -11,7 +11,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{Author, TestClock, WAIT, key, open, published, rejected, release, upload, wait_published};
+use support::{
+    Author, TestClock, WAIT, key, module, open, published, rejected, release, upload, wait_published,
+};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{Layer, LogId, entry, leaf_hash};
@@ -55,12 +57,16 @@ async fn content_is_stored_small_and_large() {
     let (_dir, clock, registry) = registry().await;
     let mut alice = Author::new(10, "acme:hello", &clock);
     for (version, size) in [
-        ("1.0.0", 0),
+        ("1.0.0", 12),
         ("1.0.1", INLINE_CONTENT_BYTES_MAX),
         ("1.0.2", INLINE_CONTENT_BYTES_MAX + 1),
         ("1.0.3", 11_000_000),
     ] {
-        let content: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+        let payload: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8).collect();
+        // What stands around the payload grows with its length.
+        let cut = |around: usize| module(payload.get(around..).unwrap_or_default());
+        let content = (12..17).map(cut).find(|content| content.len() as u64 <= size).unwrap();
+        assert_eq!(content.len() as u64, size);
         let index = alice.release(&registry, version, &content).await;
         assert_provable(&registry, &alice.log(), index).await;
         let found = registry.snapshot().content(&Digest::of(&content)).await.unwrap();
@@ -91,10 +97,10 @@ async fn the_same_record_again_is_the_same_answer() {
 async fn records_that_break_a_rule_are_refused_with_words_and_stay_refused() {
     let (_dir, clock, registry) = registry().await;
     let mut alice = Author::new(10, "acme:hello", &clock);
-    alice.release(&registry, "1.0.0", b"one").await;
+    alice.release(&registry, "1.0.0", &module(b"one")).await;
     let size = registry.snapshot().checkpoint().size();
     let mallory = Author { key: key(66), head: alice.head, ..Author::new(66, "acme:hello", &clock) };
-    let one = Digest::of(b"one");
+    let one = Digest::of(&module(b"one"));
     let mut cases: Vec<(&str, SignedRecord, &str)> = vec![
         ("unknown key", mallory.record(vec![release("2.0.0", one)]), "permission"),
         ("version twice", alice.record(vec![release("1.0.0", one)]), "already released"),
@@ -181,7 +187,7 @@ async fn unknown_fields_are_kept_and_served_as_they_were_signed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_with_another_digest_keeps_nothing_and_can_be_repeated() {
     let (_dir, clock, registry) = registry().await;
-    for (version, wanted) in [("1.0.0", vec![1u8; 100]), ("1.1.0", vec![2u8; 300_000])] {
+    for (version, wanted) in [("1.0.0", module(&[1; 100])), ("1.1.0", module(&[2; 300_000]))] {
         let mut author = Author {
             head: None,
             ..Author::new(10, &format!("acme:p{}", version.len() + wanted.len()), &clock)
@@ -209,7 +215,7 @@ async fn an_upload_with_another_digest_keeps_nothing_and_can_be_repeated() {
 async fn uploads_are_bounded_and_only_for_records_that_wait() {
     let (_dir, clock, registry) = registry().await;
     let alice = Author::new(10, "acme:hello", &clock);
-    let digest = Digest::of(b"content");
+    let digest = Digest::of(&module(b"content"));
     let record = alice.record(vec![alice.init(), release("1.0.0", digest)]);
     let id = record.envelope.record_id(Layer::Package);
     let begin = |digest: Digest, declared| {
@@ -219,8 +225,8 @@ async fn uploads_are_bounded_and_only_for_records_that_wait() {
     assert!(matches!(begin(digest, None).await, Err(Error::UnknownLog { .. })));
     registry.publish(record, WAIT).await.unwrap();
     assert!(matches!(begin(digest, Some(CONTENT_BYTES_MAX + 1)).await, Err(Error::TooLarge { .. })));
-    assert!(matches!(begin(Digest::of(b"other"), None).await, Err(Error::NotSourcing { .. })));
-    upload(&registry, &alice.log(), &id, b"content").await.unwrap();
+    assert!(matches!(begin(Digest::of(&module(b"other")), None).await, Err(Error::NotSourcing { .. })));
+    upload(&registry, &alice.log(), &id, &module(b"content")).await.unwrap();
     wait_published(&registry, &alice.log(), &id).await;
     assert!(matches!(begin(digest, None).await, Err(Error::NotSourcing { .. })));
 }
@@ -229,14 +235,14 @@ async fn uploads_are_bounded_and_only_for_records_that_wait() {
 async fn of_two_records_that_wait_for_content_the_first_complete_one_wins() {
     let (_dir, clock, registry) = registry().await;
     let alice = Author::new(10, "acme:hello", &clock);
-    let first = alice.record(vec![alice.init(), release("1.0.0", Digest::of(b"first"))]);
-    let second = alice.record(vec![alice.init(), release("1.0.0", Digest::of(b"second"))]);
+    let first = alice.record(vec![alice.init(), release("1.0.0", Digest::of(&module(b"first")))]);
+    let second = alice.record(vec![alice.init(), release("1.0.0", Digest::of(&module(b"second")))]);
     let ids = [&first, &second].map(|record| record.envelope.record_id(Layer::Package));
     registry.publish(first, WAIT).await.unwrap();
     registry.publish(second, WAIT).await.unwrap();
-    upload(&registry, &alice.log(), &ids[1], b"second").await.unwrap();
+    upload(&registry, &alice.log(), &ids[1], &module(b"second")).await.unwrap();
     wait_published(&registry, &alice.log(), &ids[1]).await;
-    upload(&registry, &alice.log(), &ids[0], b"first").await.unwrap();
+    upload(&registry, &alice.log(), &ids[0], &module(b"first")).await.unwrap();
     for _ in 0..1000 {
         match registry.record_status(&alice.log(), &ids[0]).await.unwrap() {
             RecordStatus::Processing { .. } => tokio::time::sleep(Duration::from_millis(2)).await,
@@ -251,15 +257,15 @@ async fn of_two_records_that_wait_for_content_the_first_complete_one_wins() {
 async fn a_lone_publish_waits_for_at_most_three_syncs() {
     let (_dir, clock, registry) = registry().await;
     let mut alice = Author::new(10, "acme:hello", &clock);
-    alice.release(&registry, "1.0.0", b"content").await;
+    alice.release(&registry, "1.0.0", &module(b"content")).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     // Content that is here already: the commit is all there is.
     let before = registry.syncs();
-    alice.publish(&registry, vec![release("1.0.1", Digest::of(b"content"))]).await;
+    alice.publish(&registry, vec![release("1.0.1", Digest::of(&module(b"content")))]).await;
     assert_eq!(registry.syncs() - before, 1);
     // New content: the record, the content, then the commit.
     let before = registry.syncs();
-    alice.release(&registry, "1.0.2", b"new content").await;
+    alice.release(&registry, "1.0.2", &module(b"new content")).await;
     assert_eq!(registry.syncs() - before, 3);
 }
 

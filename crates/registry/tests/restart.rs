@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStoreExt as _;
-use support::{Author, TestClock, config, engines, eventually, genesis, key, open};
+use support::{Author, TestClock, config, engines, eventually, genesis, key, module, open};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::{Config, Error, Registry};
 
@@ -23,14 +23,14 @@ async fn everything_is_there_after_a_restart() {
     let registry = open(dir.path(), &clock).await;
     let mut alice = Author::new(10, "acme:hello", &clock);
     for i in 0..20 {
-        alice.release(&registry, &format!("1.0.{i}"), format!("content {i}").as_bytes()).await;
+        alice.release(&registry, &format!("1.0.{i}"), &module(format!("content {i}").as_bytes())).await;
     }
     let before = registry.snapshot().checkpoint().signed.checkpoint.clone();
     registry.close().await;
     drop(registry);
     let registry = open(dir.path(), &clock).await;
     assert_eq!(registry.snapshot().checkpoint().signed.checkpoint, before);
-    alice.release(&registry, "2.0.0", b"more").await;
+    alice.release(&registry, "2.0.0", &module(b"more")).await;
     let proof = registry.snapshot().prove_consistency(before.size, before.size + 1).await.unwrap();
     let after = registry.snapshot().checkpoint().signed.checkpoint.clone();
     proof.verify_consistency(before.size, &before.root, &after.root).unwrap();

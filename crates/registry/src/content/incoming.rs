@@ -10,12 +10,12 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use wargate_core::digest::{Digest, Hasher};
 
-use super::{Placement, placement};
+use super::{HostedContent, Placement, placement};
 use crate::db::Statement;
 use crate::error::Error;
 use crate::objects;
 use crate::shared::Shared;
-use crate::tables::content;
+use crate::tables::content::{self, ContentRow};
 
 /// Bytes in a part of an object that is being written: the least that buckets take.
 const PART_BYTES: usize = 5 * 1024 * 1024;
@@ -46,11 +46,31 @@ enum Sink {
 pub(crate) struct Arrived {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
-    /// The bytes, if they are small: then the row is their place.
+    /// The bytes, if the row is their place.
     pub(crate) inline: Option<Bytes>,
 }
 
 impl Arrived {
+    /// Bytes that are here whole.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { digest: Digest::of(&bytes), size: bytes.len() as u64, inline: Some(bytes) }
+    }
+
+    /// Puts bytes that are here whole where content of their size belongs.
+    pub(crate) async fn place(mut self, objects: &Arc<dyn ObjectStore>) -> Result<Self, Error> {
+        if placement(self.size) == Placement::Object
+            && let Some(bytes) = self.inline.take()
+        {
+            objects::put(objects, &objects::blob_path(&self.digest), bytes).await?;
+        }
+        Ok(self)
+    }
+
+    /// The content as it lies.
+    pub(crate) fn hosted(&self, objects: Arc<dyn ObjectStore>) -> HostedContent {
+        HostedContent::new(self.digest, ContentRow { size: self.size, inline: self.inline.clone() }, objects)
+    }
+
     /// The row that makes it stored.
     pub(crate) fn row(&self, now_ms: u64) -> Statement {
         content::insert(&self.digest, self.size, self.inline.clone(), now_ms)
@@ -66,6 +86,11 @@ impl Incoming {
         }
         let (hasher, sink) = (Hasher::new(), Sink::Memory(BytesMut::new()));
         Ok(Self { hasher, received: 0, bytes_max, sink, objects: shared.objects.clone() })
+    }
+
+    /// Bytes that arrived so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// From here on bytes are checked and dropped: the content is here already.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wargate_component::Inspection;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 
-use super::incoming::Incoming;
+use super::incoming::{Arrived, Incoming};
 use crate::db::Batch;
 use crate::error::Error;
 use crate::publish;
 use crate::shared::Shared;
+use crate::tables::inspections;
 use crate::tables::pending::{self, PendingRow, PendingState};
 
 /// Content of a record that is arriving.
@@ -44,7 +46,7 @@ pub(crate) async fn begin(
     }
     let present = !publish::missing_of(&shared, &row).await?.contains(digest);
     if present {
-        if !publish::names_content(&row, digest)? {
+        if !row.record()?.contents().any(|named| named == *digest) {
             return Err(Error::NotSourcing { record: *record });
         }
         incoming.check_only();
@@ -65,12 +67,31 @@ impl Upload {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`] if other bytes came than were announced; then nothing is kept.
+    /// [`Error::ContentRefused`] if they may not be released; then the record is rejected.
     pub async fn finish(self) -> Result<(), Error> {
         let Self { shared, row, digest, incoming, present } = self;
         let arrived = incoming.finish(&digest).await?;
-        let batch = if present { Batch::new() } else { vec![arrived.row(shared.clock.now_ms())] };
+        if present {
+            return go_on(&shared, &row, &digest, Batch::new()).await;
+        }
+        let inspection = match inspect(&shared, &row, &arrived).await {
+            Ok(inspection) => inspection,
+            Err(Error::ContentRefused { reason }) => {
+                publish::reject(&shared, &row, &reason).await?;
+                return Err(Error::ContentRefused { reason });
+            }
+            Err(error) => return Err(error),
+        };
+        let batch = vec![arrived.row(shared.clock.now_ms()), inspections::insert(&digest, &inspection)?];
         go_on(&shared, &row, &digest, batch).await
     }
+}
+
+/// Says what the bytes are, and whether the record may release them.
+async fn inspect(shared: &Shared, row: &PendingRow, arrived: &Arrived) -> Result<Inspection, Error> {
+    let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
+    publish::check_claims(&row.name, &row.record()?, &arrived.digest, &inspection)?;
+    Ok(inspection)
 }
 
 /// Writes the content's row, and lets the record be judged if this was all that it waited for.

@@ -1,8 +1,10 @@
 //! `pending`: records that were accepted, durable, and not yet judged.
 
 use bytes::Bytes;
+use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::PackageName;
+use wargate_core::record::PackageRecord;
 
 use super::{Columns, bytes, int, text};
 use crate::db::{Row, Statement, Value};
@@ -35,6 +37,22 @@ pub(crate) struct PendingRow {
     pub(crate) name: PackageName,
     pub(crate) envelope: Bytes,
     pub(crate) state: PendingState,
+}
+
+impl PendingRow {
+    /// The envelope, and the record in it.
+    pub(crate) fn decode(&self) -> Result<(Envelope, PackageRecord), Error> {
+        let damaged =
+            |cause: String| Error::internal(&format!("read the pending record {}", self.record), cause);
+        let envelope = Envelope::decode(&self.envelope).map_err(|error| damaged(error.to_string()))?;
+        let record = PackageRecord::decode(&envelope.contents).map_err(|error| damaged(error.to_string()))?;
+        Ok((envelope, record))
+    }
+
+    /// The record.
+    pub(crate) fn record(&self) -> Result<PackageRecord, Error> {
+        self.decode().map(|(_, record)| record)
+    }
 }
 
 pub(crate) fn insert(row: &PendingRow, received_ms: u64) -> Statement {

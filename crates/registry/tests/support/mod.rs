@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use wargate_component::Inspection;
 use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
@@ -19,6 +20,7 @@ use wargate_core::record::{PackageEntry, PackageRecord};
 use wargate_core::time::Time;
 use wargate_registry::clock::Clock;
 use wargate_registry::db::Db;
+use wargate_registry::inspector::{InspectError, Inspector};
 use wargate_registry::{Config, Error, Genesis, RecordStatus, Registry, SignedRecord};
 use wargate_store::{SqliteLedger, open_files};
 
@@ -72,8 +74,33 @@ pub fn genesis(now: Time) -> Genesis {
     Genesis { act: bytes.into(), endorsements: vec![endorsement] }
 }
 
+/// A core module that is nothing but a custom section with this payload.
+pub fn module(payload: &[u8]) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0\0".to_vec();
+    let mut length = payload.len() + 2;
+    while length > 0x7f {
+        module.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    module.push(length as u8);
+    module.extend_from_slice(b"\x01x");
+    module.extend_from_slice(payload);
+    module
+}
+
+/// Inspects in this process whatever its size: the tests' own files are harmless.
+struct Here;
+
+#[async_trait]
+impl Inspector for Here {
+    async fn inspect(&self, content: Bytes) -> Result<Inspection, InspectError> {
+        Ok(wargate_component::inspect(&content)?)
+    }
+}
+
 pub fn config() -> Config {
     let mut config = Config::new(ORIGIN, key(2));
+    config.inspector = Arc::new(Here);
     config.publishing_key = Some(Arc::new(key(4)));
     config
 }
@@ -125,7 +152,7 @@ impl Author {
         published(registry.publish(record, WAIT).await)
     }
 
-    /// Publishes a release of `content`, uploading it if it is missing; the index of the record.
+    /// Publishes a release of `content`, a file of Wasm, uploading it if it is missing; the index of the record.
     pub async fn release(&mut self, registry: &Registry, version: &str, content: &[u8]) -> u64 {
         let digest = Digest::of(content);
         let mut entries = Vec::new();

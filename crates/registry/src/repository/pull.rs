@@ -1,0 +1,217 @@
+//! Reading a repository: manifests by tag and digest, and the list of tags.
+//!
+//! In the repository of a logged package versions and `latest` follow from the log alone; a stored tag of that form
+//! never shadows a release (`spec/oci.md`, "The Wasm artifact").
+
+use bytes::Bytes;
+use semver::Version;
+use wargate_component::manifest::{Layer, artifact};
+use wargate_core::digest::Digest;
+use wargate_core::id::LogId;
+use wargate_core::name::PackageName;
+use wargate_wire::oci::manifest::ManifestType;
+use wargate_wire::oci::reference::{ContentDigest, LATEST, Reference, Tag};
+
+use super::{Repository, sha256};
+use crate::content::{Arrived, HostedContent};
+use crate::error::Error;
+use crate::limits::DERIVED_AT_ONCE_MAX;
+use crate::tables::releases::ReleaseRow;
+use crate::tables::repositories::{ManifestRow, NewManifest};
+use crate::tables::{content, inspections, logs, releases, repositories};
+
+/// A manifest as it was pushed, or as a release's bytes give it.
+#[derive(Debug, Clone)]
+pub struct StoredManifest {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Whether the release that the tag names is yanked.
+    pub yanked: bool,
+}
+
+/// A package's log, as its repository looks at it.
+struct Logged {
+    name: PackageName,
+    log: LogId,
+    /// The log's number in the ledger.
+    number: u64,
+}
+
+impl Repository {
+    /// A manifest by tag or digest.
+    ///
+    /// # Errors
+    /// [`Error::UnknownManifest`], [`Error::UnknownRepository`].
+    pub async fn manifest(&self, reference: &Reference) -> Result<StoredManifest, Error> {
+        let found = match reference {
+            Reference::Digest(digest) => self.manifest_by_digest(digest).await?.map(|row| (row, false)),
+            Reference::Tag(tag) => self.manifest_by_tag(tag).await?,
+        };
+        let Some((row, yanked)) = found else { return Err(self.unknown(reference).await?) };
+        let bytes = HostedContent::new(row.digest, row.content, self.shared.objects.clone()).bytes().await?;
+        Ok(StoredManifest { digest: row.digest, media_type: row.media_type, bytes, yanked })
+    }
+
+    async fn unknown(&self, reference: &Reference) -> Result<Error, Error> {
+        let name = self.name.clone();
+        let known = self.shared.db.read(vec![repositories::select(&self.name)]).await?.pop();
+        if known.is_some_and(|rows| !rows.is_empty()) || self.logged().await?.is_some() {
+            return Ok(Error::UnknownManifest { repository: name, reference: reference.to_string() });
+        }
+        Ok(Error::UnknownRepository { repository: name })
+    }
+
+    /// The log behind this repository, if its name is a package's that has begun.
+    async fn logged(&self) -> Result<Option<Logged>, Error> {
+        let Some(name) = self.package() else { return Ok(None) };
+        let log = LogId::package(&name);
+        let rows = self.shared.db.read(vec![logs::select(&log)]).await?.pop().unwrap_or_default();
+        Ok(logs::one(rows)?.map(|row| Logged { name, log, number: row.first_index }))
+    }
+
+    async fn manifest_by_digest(&self, digest: &ContentDigest) -> Result<Option<ManifestRow>, Error> {
+        let digest = sha256(digest)?;
+        if let Some(row) = self.manifest_row(&digest).await? {
+            return Ok(Some(row));
+        }
+        if self.derive_all().await? == 0 { Ok(None) } else { self.manifest_row(&digest).await }
+    }
+
+    async fn manifest_row(&self, digest: &Digest) -> Result<Option<ManifestRow>, Error> {
+        let rows = self.shared.db.read(vec![repositories::select_manifest(&self.name, digest)]).await?.pop();
+        repositories::manifest(rows.unwrap_or_default())
+    }
+
+    /// The manifest, and whether it is of a yanked release.
+    async fn manifest_by_tag(&self, tag: &Tag) -> Result<Option<(ManifestRow, bool)>, Error> {
+        let version = tag.version();
+        if (version.is_some() || tag.is_latest())
+            && let Some(logged) = self.logged().await?
+        {
+            let release = match version {
+                Some(version) => self.released(&logged, &version).await?,
+                None => latest(self.releases(&logged).await?),
+            };
+            let Some(release) = release else { return Ok(None) };
+            let row = self.manifest_of(&logged, &release).await?;
+            return Ok(row.map(|row| (row, release.yanked.is_some())));
+        }
+        let rows = self.shared.db.read(vec![repositories::select_tagged(&self.name, tag)]).await?.pop();
+        Ok(repositories::manifest(rows.unwrap_or_default())?.map(|row| (row, false)))
+    }
+
+    async fn released(&self, logged: &Logged, version: &Version) -> Result<Option<ReleaseRow>, Error> {
+        let rows = self.shared.db.read(vec![releases::select(&logged.log, version)]).await?.pop();
+        Ok(releases::rows(rows.unwrap_or_default())?.pop())
+    }
+
+    async fn releases(&self, logged: &Logged) -> Result<Vec<ReleaseRow>, Error> {
+        let rows = self.shared.db.read(vec![releases::select_all(&logged.log)]).await?.pop();
+        releases::rows(rows.unwrap_or_default())
+    }
+
+    /// All tags, in byte order: what was pushed, and what follows from the log. Yanked versions are not listed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRepository`].
+    pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
+        let statements = vec![repositories::select(&self.name), repositories::select_tags(&self.name)];
+        let mut answers = self.shared.db.read(statements).await?.into_iter();
+        let begun = !answers.next().unwrap_or_default().is_empty();
+        let mut tags = repositories::tags(answers.next().unwrap_or_default())?;
+        match self.logged().await? {
+            None if !begun => return Err(Error::UnknownRepository { repository: self.name.clone() }),
+            None => {}
+            Some(logged) => {
+                tags.retain(|tag| tag.version().is_none() && !tag.is_latest());
+                let live = self.releases(&logged).await?.into_iter().filter(|row| row.yanked.is_none());
+                let live: Vec<Version> = live.map(|row| row.version).collect();
+                // A version with build metadata, or a very long one, has no tag.
+                tags.extend(live.iter().filter_map(|version| version.to_string().parse::<Tag>().ok()));
+                if live.iter().any(|version| version.pre.is_empty()) {
+                    tags.extend(LATEST.parse::<Tag>());
+                }
+                tags.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The manifest of a release: the one that its record names, or the one that its bytes give.
+    async fn manifest_of(&self, logged: &Logged, release: &ReleaseRow) -> Result<Option<ManifestRow>, Error> {
+        let named = match release.manifest {
+            Some(manifest) => Some(manifest),
+            None => {
+                let statement = inspections::select_derived(&logged.log, &release.version);
+                inspections::derived(self.shared.db.read(vec![statement]).await?.pop().unwrap_or_default())?
+            }
+        };
+        if let Some(manifest) = &named
+            && let Some(row) = self.manifest_row(manifest).await?
+        {
+            return Ok(Some(row));
+        }
+        match self.derive(logged, release).await? {
+            Some(derived) if named.is_none_or(|named| named == derived) => self.manifest_row(&derived).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes the manifests of releases that have none yet; how many.
+    pub(super) async fn derive_all(&self) -> Result<usize, Error> {
+        let Some(logged) = self.logged().await? else { return Ok(0) };
+        let statement = inspections::select_underived(&logged.log, DERIVED_AT_ONCE_MAX);
+        let versions =
+            inspections::versions(self.shared.db.read(vec![statement]).await?.pop().unwrap_or_default())?;
+        let mut made = 0;
+        for version in versions {
+            if let Some(release) = self.released(&logged, &version).await? {
+                made += usize::from(self.derive(&logged, &release).await?.is_some());
+            }
+        }
+        Ok(made)
+    }
+
+    /// Makes the manifest that a release's bytes give, and links it with its parts; `None` if the bytes are not here or
+    /// nobody knows what they are.
+    async fn derive(&self, logged: &Logged, release: &ReleaseRow) -> Result<Option<Digest>, Error> {
+        let statements = vec![inspections::select(&release.content), content::select(&release.content)];
+        let mut answers = self.shared.db.read(statements).await?.into_iter();
+        let inspection = inspections::one(answers.next().unwrap_or_default())?;
+        let stored = content::one(answers.next().unwrap_or_default())?;
+        let (Some(inspection), Some(stored)) = (inspection, stored) else { return Ok(None) };
+        let layer = Layer { digest: release.content, size: stored.size };
+        let artifact = artifact(layer, &inspection, logged.name.name(), &release.version);
+        let (config, manifest) =
+            (Arrived::whole(artifact.config.into()), Arrived::whole(artifact.manifest.into()));
+        let now_ms = self.shared.clock.now_ms();
+        let row = NewManifest {
+            repository: &self.name,
+            digest: &manifest.digest,
+            media_type: ManifestType::OciManifest.as_str(),
+            artifact_type: None,
+            subject: None,
+        };
+        let batch = vec![
+            config.row(now_ms),
+            manifest.row(now_ms),
+            repositories::begin(&self.name, now_ms),
+            repositories::link(&self.name, &release.content, now_ms),
+            repositories::link(&self.name, &config.digest, now_ms),
+            repositories::insert_manifest(&row, now_ms),
+            inspections::insert_derived(logged.number, &release.version, &manifest.digest),
+        ];
+        self.shared.db.write(batch).await?;
+        Ok(Some(manifest.digest))
+    }
+}
+
+/// The highest live version that is no pre-release.
+fn latest(releases: Vec<ReleaseRow>) -> Option<ReleaseRow> {
+    let live = releases.into_iter().filter(|row| row.yanked.is_none() && row.version.pre.is_empty());
+    live.max_by(|a, b| a.version.cmp(&b.version))
+}
