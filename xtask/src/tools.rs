@@ -21,6 +21,9 @@ pub(crate) struct Tool {
 /// The unmodified Warg client: what people have installed, and so the judge of our Warg door.
 pub(crate) const WARG: Tool = Tool { package: "warg-cli", version: "0.10.0", program: "warg" };
 
+/// The client that most authors of components have: the judge of our OCI door.
+pub(crate) const WKG: Tool = Tool { package: "wkg", version: "0.16.1", program: "wkg" };
+
 /// Licences, bans and sources of the dependency graph.
 pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
 
@@ -28,7 +31,7 @@ pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20
 pub(crate) const WARG_SERVER: Tool =
     Tool { package: "warg-server", version: "0.10.0", program: "warg-server" };
 
-const ALL: &[Tool] = &[WARG, CARGO_DENY];
+const ALL: &[Tool] = &[WARG, WKG, CARGO_DENY];
 
 impl Tool {
     /// Where the program is once it is installed.

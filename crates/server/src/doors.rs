@@ -1,6 +1,7 @@
 //! The doors: each translates one outside language.
 
 pub(crate) mod log;
+pub(crate) mod oci;
 pub(crate) mod probe;
 pub(crate) mod warg;
 pub(crate) mod wellknown;

@@ -7,16 +7,18 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::FutureExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wargate_wire::warg::WargError;
 
-use crate::limits::{BODY_IDLE_TIMEOUT, JSON_BODY_BYTES_MAX, JSON_BODY_TIMEOUT};
+use crate::limits::JSON_BODY_BYTES_MAX;
 use crate::metrics::REQUEST_SECONDS;
 
+pub(crate) mod body;
 pub(crate) mod range;
+
+use body::BodyError;
 
 /// A JSON reply, with the content type that Warg's client demands to the letter.
 pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
@@ -48,48 +50,17 @@ pub(crate) async fn no_such_method(request: Request) -> Response {
     warg_error(&message(StatusCode::METHOD_NOT_ALLOWED, text))
 }
 
-/// The pieces of a body; a client that stops in the middle is not waited for.
-pub(crate) async fn next_piece(body: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, WargError> {
-    match tokio::time::timeout(BODY_IDLE_TIMEOUT, body.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(Some(Err(_))) => Err(message(StatusCode::BAD_REQUEST, "the body broke off")),
-        Err(_) => Err(message(StatusCode::REQUEST_TIMEOUT, "the body stopped arriving")),
+impl From<BodyError> for WargError {
+    fn from(error: BodyError) -> Self {
+        Self::Message { status: error.status(), message: error.to_string() }
     }
 }
 
 /// Reads a JSON body within its limit.
 pub(crate) async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, WargError> {
-    let too_large = || {
-        message(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is too large: at most {JSON_BODY_BYTES_MAX} bytes are allowed"),
-        )
-    };
-    let declared = content_length(headers).unwrap_or(0);
-    if declared > JSON_BODY_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    let whole = tokio::time::timeout(JSON_BODY_TIMEOUT, read_whole(body, too_large))
-        .await
-        .map_err(|_| message(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))??;
+    let whole = body::read_whole(headers, body, JSON_BODY_BYTES_MAX).await?;
     serde_json::from_slice(&whole)
         .map_err(|error| message(StatusCode::BAD_REQUEST, format!("the request is malformed: {error}")))
-}
-
-async fn read_whole(body: Body, too_large: impl Fn() -> WargError) -> Result<BytesMut, WargError> {
-    let mut stream = body.into_data_stream();
-    let mut whole = match next_piece(&mut stream).await? {
-        Some(first) => BytesMut::from(first),
-        None => BytesMut::new(),
-    };
-    while let Some(piece) = next_piece(&mut stream).await? {
-        if whole.len() + piece.len() > JSON_BODY_BYTES_MAX {
-            return Err(too_large());
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole)
 }
 
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {

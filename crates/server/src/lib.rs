@@ -13,4 +13,4 @@ mod metrics;
 mod router;
 
 pub use listen::{raise_descriptor_limit, serve};
-pub use router::{Options, log_door, probes, router, warg_door};
+pub use router::{Options, log_door, oci_door, probes, router, warg_door};

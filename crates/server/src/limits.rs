@@ -20,14 +20,17 @@ pub const RECORDS_PER_LOG_MAX: u16 = 1000;
 /// How long a publish waits for its verdict before it answers `processing`.
 pub const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
+/// How long a push waits for its release's verdict.
+pub const RELEASE_WAIT: Duration = Duration::from_secs(20);
+
 /// How long a client may take to send a request's head.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may send nothing in the middle of a body.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a whole JSON body may take to arrive.
-pub const JSON_BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a body that is read whole may take to arrive.
+pub const WHOLE_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often gathered metric samples are folded into their buckets.
 pub const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);

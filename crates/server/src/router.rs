@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use wargate_registry::Registry;
 
-use crate::doors::{log, probe, warg, wellknown};
+use crate::doors::{log, oci, probe, warg, wellknown};
 use crate::http;
 use crate::metrics::Metrics;
 
@@ -36,13 +36,19 @@ impl Door {
 /// All doors.
 pub fn router(registry: Registry, options: Options) -> Router {
     let door = Door::new(registry, options);
-    let routes = warg_routes().merge(log_routes()).merge(probe_routes());
+    let routes =
+        warg_routes().merge(oci_routes()).merge(log_routes()).merge(probe_routes()).merge(wellknown_routes());
     finish(routes, door)
 }
 
 /// Warg v1 alone.
 pub fn warg_door(registry: Registry, options: Options) -> Router {
     finish(warg_routes(), Door::new(registry, options))
+}
+
+/// OCI Distribution alone.
+pub fn oci_door(registry: Registry, options: Options) -> Router {
+    finish(oci_routes(), Door::new(registry, options))
 }
 
 /// The static files of the log alone.
@@ -65,7 +71,6 @@ fn finish(routes: Router<Door>, door: Door) -> Router {
 
 fn warg_routes() -> Router<Door> {
     Router::new()
-        .route("/.well-known/wasm-pkg/registry.json", get(wellknown::registry_json))
         .route("/v1/fetch/checkpoint", get(warg::fetch::checkpoint))
         .route("/v1/fetch/logs", post(warg::fetch::logs))
         .route("/v1/fetch/names", post(warg::fetch::names))
@@ -82,6 +87,17 @@ fn warg_routes() -> Router<Door> {
         .route("/v1/verify/checkpoint", post(warg::proof::verify_checkpoint))
         .route("/v1/ledger", get(warg::ledger::sources))
         .route("/v1/ledger/records", get(warg::ledger::records))
+}
+
+fn oci_routes() -> Router<Door> {
+    Router::new()
+        .route("/v2", any(oci::door))
+        .route("/v2/", any(oci::door))
+        .route("/v2/{*path}", any(oci::door))
+}
+
+fn wellknown_routes() -> Router<Door> {
+    Router::new().route("/.well-known/wasm-pkg/registry.json", get(wellknown::registry_json))
 }
 
 fn log_routes() -> Router<Door> {

@@ -12,7 +12,7 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use support::{Author, TestClock, WAIT, config, engines, genesis, release, upload, wait_published};
+use support::{Author, TestClock, WAIT, config, engines, genesis, module, release, upload, wait_published};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -89,7 +89,7 @@ fn upload_head(author: &Author, id: &RecordId, content: &[u8], length: &str) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_gib_declared_and_one_byte_sent_does_no_harm() {
     let site = Site::new().await;
-    let content = vec![7; 500_000];
+    let content = module(&[7; 500_000]);
     let (author, id) = site.sourcing("acme:liar", &content).await;
     // More than is allowed: refused by the declaration alone.
     let head = upload_head(&author, &id, &content, "content-length: 4294967296");
@@ -134,10 +134,11 @@ async fn an_endless_upload_ends_at_the_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_lets_requests_in_flight_finish() {
     let site = Site::new().await;
-    let content = vec![3; 100_000];
+    let content = module(&[3; 100_000]);
     let (author, id) = site.sourcing("acme:slow", &content).await;
     let mut stream = TcpStream::connect(site.address).await.unwrap();
-    stream.write_all(&upload_head(&author, &id, &content, "content-length: 100000")).await.unwrap();
+    let length = format!("content-length: {}", content.len());
+    stream.write_all(&upload_head(&author, &id, &content, &length)).await.unwrap();
     stream.write_all(&content[..1000]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     site.end.send(()).unwrap();

@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use support::{Author, TestClock, open, release};
+use support::{Author, TestClock, module, open, release};
 use tower::ServiceExt as _;
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId};
@@ -71,7 +71,7 @@ impl Site {
 async fn a_release_goes_in_and_comes_out_with_proofs() {
     let site = Site::new().await;
     let alice = Author::new(10, "acme:hello", &site.clock);
-    let content = b"\0asm and so on";
+    let content = &module(b"and so on");
     let digest = Digest::of(content);
     let signed = alice.record(vec![alice.init(), release("1.0.0", digest)]);
     let id = signed.envelope.record_id(Layer::Package);
@@ -118,7 +118,7 @@ async fn a_release_goes_in_and_comes_out_with_proofs() {
     let sources = site.get(&format!("/v1/content/{digest}")).await.json();
     let url = sources["contentSources"][digest.to_string()][0]["url"].as_str().unwrap();
     let path = url.strip_prefix("https://registry.test").unwrap();
-    assert_eq!(site.get(path).await.bytes, content);
+    assert_eq!(site.get(path).await.bytes, *content);
     let range = Request::get(path).header(header::RANGE, "bytes=1-3").body(Body::empty()).unwrap();
     let piece = site.send(range).await;
     assert_eq!((piece.status, &piece.bytes[..]), (StatusCode::PARTIAL_CONTENT, &b"asm"[..]));

@@ -1,16 +1,22 @@
-//! `registry.json`: tells clients where the doors are (`spec/oci.md`, "registry.json").
+//! `registry.json`: tells clients where the doors are (`spec/oci.md`, "The Wasm artifact").
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::json;
+use wargate_wire::wellknown::{OciDoor, Protocol, RegistryJson, WargDoor};
 
 use crate::doors::warg::base_url;
 use crate::http;
 use crate::router::Door;
 
-/// Every top-level value but `preferredProtocol` is an object: a string makes `wkg` drop the whole file. The OCI
-/// door is not announced before it is there.
 pub(crate) async fn registry_json(State(door): State<Door>, headers: HeaderMap) -> Response {
-    http::json(StatusCode::OK, &json!({ "warg": { "url": base_url(&door, &headers) } }))
+    let url = base_url(&door, &headers);
+    let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default().to_owned();
+    let file = RegistryJson {
+        preferred_protocol: Some(Protocol::Oci),
+        oci: Some(OciDoor::new(host, None)),
+        warg: Some(WargDoor { url }),
+    };
+    http::json(StatusCode::OK, &file)
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use wargate_registry::Error;
 use wargate_wire::warg::{EntityType, WargError};
 
+use crate::http::body::BodyError;
 use crate::http::{message, warg_error};
 
 /// An answer that is an error.
@@ -34,6 +35,12 @@ impl From<WargError> for Failed {
     }
 }
 
+impl From<BodyError> for Failed {
+    fn from(error: BodyError) -> Self {
+        WargError::from(error).into()
+    }
+}
+
 fn entity(status: StatusCode, kind: EntityType, id: &impl ToString) -> WargError {
     WargError::Entity { status: status.as_u16(), kind, id: id.to_string().into() }
 }
@@ -49,8 +56,15 @@ impl From<Error> for Failed {
         let error = match error {
             Error::Invalid { .. } => message(StatusCode::UNPROCESSABLE_ENTITY, text),
             Error::Unauthorized { .. } => message(StatusCode::UNAUTHORIZED, text),
-            Error::Denied { .. } => message(StatusCode::FORBIDDEN, text),
-            Error::AlreadyReleased { .. } => message(StatusCode::CONFLICT, text),
+            Error::Denied { .. } | Error::ContentRefused { .. } => message(StatusCode::FORBIDDEN, text),
+            Error::AlreadyReleased { .. } | Error::UploadInUse => message(StatusCode::CONFLICT, text),
+            // Nothing at this door asks for repositories.
+            Error::UnsupportedDigest { .. }
+            | Error::UnknownRepository { .. }
+            | Error::UnknownManifest { .. }
+            | Error::UnknownUpload { .. }
+            | Error::MissingParts { .. }
+            | Error::LatestFollows { .. } => message(StatusCode::NOT_FOUND, text),
             Error::UnknownLog { log } => entity(StatusCode::NOT_FOUND, EntityType::Log, &log),
             Error::UnknownRecord { record } => entity(StatusCode::NOT_FOUND, EntityType::Record, &record),
             Error::UnknownFetchToken { record } => {

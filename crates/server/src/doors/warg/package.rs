@@ -94,7 +94,7 @@ pub(crate) async fn upload(
     let declared = http::content_length(&headers);
     let mut upload = door.registry.begin_upload(&log, &record, &digest, declared).await?;
     let mut stream = body.into_data_stream();
-    while let Some(piece) = http::next_piece(&mut stream).await? {
+    while let Some(piece) = http::body::next_piece(&mut stream).await? {
         upload.write(piece).await?;
     }
     upload.finish().await?;
