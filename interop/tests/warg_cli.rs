@@ -1,6 +1,6 @@
 //! The unmodified `warg` 0.10 client against `wargate serve`: what people have installed must simply work.
 
-use interop::corpus;
+use interop::corpus::{self, Release};
 use interop::person::Person;
 use interop::server::Server;
 use tempfile::TempDir;
@@ -16,12 +16,15 @@ fn start() -> (TempDir, Server, Person, Person) {
 #[test]
 fn all_of_the_corpus_goes_from_one_person_to_the_other() {
     let (data, server, anna, ben) = start();
-    let files: Vec<_> = corpus::components_and_wit().into_iter().collect();
-    let (of_anna, of_ben) = files.split_at(files.len() / 2);
+    let releases = corpus::releases();
+    // A package has one owner; the second person begins with a package of their own.
+    let middle = releases.len() / 2;
+    let of_anna = releases.iter().take_while(|release| release.package <= releases[middle].package).count();
+    let (of_anna, of_ben) = releases.split_at(of_anna);
     // At the same time, as people do.
-    let publish = |person: &Person, files: &[(String, std::path::PathBuf)]| {
-        for (word, file) in files {
-            person.release(&format!("test:{word}"), "1.0.0", file).accepted();
+    let publish = |person: &Person, releases: &[Release]| {
+        for release in releases {
+            person.release(&release.package, &release.version, &release.file).accepted();
         }
     };
     std::thread::scope(|scope| {
@@ -30,14 +33,14 @@ fn all_of_the_corpus_goes_from_one_person_to_the_other() {
     });
     let server = server.crash_and_restart(data.path());
     // Each the other's: what one published oneself would come from the client's own cache.
-    for (reader, files) in [(&ben, of_anna), (&anna, of_ben)] {
-        for (word, file) in files {
-            reader.downloads_the_bytes_of(&format!("test:{word}"), "1.0.0", file);
+    for (reader, releases) in [(&ben, of_anna), (&anna, of_ben)] {
+        for release in releases {
+            reader.downloads_the_bytes_of(&release.package, &release.version, &release.file);
         }
     }
     let trust = TempDir::new().unwrap();
-    for (word, _) in &files {
-        server.verifies(trust.path(), &format!("test:{word}@1.0.0"));
+    for release in &releases {
+        server.verifies(trust.path(), &format!("{}@{}", release.package, release.version));
     }
 }
 

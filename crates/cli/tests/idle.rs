@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use support::Server;
-use support::author::{Author, publish};
+use support::author::{Author, module, publish};
 
 const IDLE: usize = 10_000;
 
@@ -23,8 +23,9 @@ async fn ten_thousand_idle_connections_hinder_nobody() {
     let address = server.url.strip_prefix("http://").unwrap();
     let mut idle: Vec<TcpStream> = (0..IDLE).map(|_| TcpStream::connect(address).unwrap()).collect();
     assert!(server.get("/healthz").contains("200"));
-    let signed = Author::new("acme:busy").release("1.0.0", b"content");
-    assert!(publish(&reqwest::Client::new(), &server.url, &signed, b"content").await.unwrap());
+    let content = module(b"content");
+    let signed = Author::new("acme:busy").release("1.0.0", &content);
+    assert!(publish(&reqwest::Client::new(), &server.url, &signed, &content).await.unwrap());
     // One of the idle ones is as good as new.
     let last = idle.last_mut().unwrap();
     last.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();

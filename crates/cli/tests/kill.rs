@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::Server;
-use support::author::{Author, publish};
+use support::author::{Author, module, publish};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::id::{LogId, RecordId, entry, leaf_hash};
 use wargate_core::log::proof::LogProofBundle;
@@ -55,7 +55,7 @@ async fn write(http: reqwest::Client, url: String, number: usize, round: u32, se
         let name = format!("kill:w{}-{}-{}", letters(number as u64), letters(u64::from(round)), letters(i));
         let author = Author::new(&name);
         // Some content is new, and of both placements; some is there already.
-        let content = vec![b'x'; if i % 3 == 0 { 70_000 + i as usize } else { (i % 5) as usize }];
+        let content = module(&vec![b'x'; if i % 3 == 0 { 70_000 + i as usize } else { (i % 5) as usize }]);
         let signed = author.release("1.0.0", &content);
         match publish(&http, &url, &signed, &content).await {
             Ok(true) => {

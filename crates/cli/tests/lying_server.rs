@@ -14,7 +14,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
-use support::author::{Author, publish};
+use support::author::{Author, module, publish};
 use support::{Server, root_of, text, wargate};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
@@ -78,9 +78,9 @@ impl Scene {
         let http = reqwest::Client::new();
         let mut author = Author::new("acme:hello");
         let mut old_checkpoint = Vec::new();
-        for (version, content) in [("1.0.0", &b"one"[..]), ("1.1.0", &b"two"[..])] {
-            let signed = author.release(version, content);
-            assert!(publish(&http, &real.url, &signed, content).await.unwrap());
+        for (version, content) in [("1.0.0", module(b"one")), ("1.1.0", module(b"two"))] {
+            let signed = author.release(version, &content);
+            assert!(publish(&http, &real.url, &signed, &content).await.unwrap());
             author.head = Some(signed.id);
             if old_checkpoint.is_empty() {
                 let answer = http.get(format!("{}/v1/fetch/checkpoint", real.url)).send().await.unwrap();
@@ -263,7 +263,7 @@ async fn a_pull_writes_the_file_only_when_all_holds() {
     let (code, said) =
         scene.run(&["pull", "acme:hello", "--registry", &scene.url, "-o", file, "--json"]).await;
     assert_eq!(code, 0, "{said}");
-    assert_eq!(std::fs::read(&out).unwrap(), b"two", "the highest version");
+    assert_eq!(std::fs::read(&out).unwrap(), module(b"two"), "the highest version");
     let told: Value = serde_json::from_str(said.split("trusting").next().unwrap()).unwrap();
     assert_eq!((&told["ok"], &told["version"]), (&true.into(), &"1.1.0".into()));
     // Words for what is not there, and the exit codes.

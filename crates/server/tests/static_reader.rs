@@ -16,7 +16,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
-use support::{Author, TestClock, open};
+use support::{Author, TestClock, module, open};
 use tower::ServiceExt as _;
 use wargate_core::checkpoint::{Checkpoint, open_note, peek_note};
 use wargate_core::digest::Digest;
@@ -116,7 +116,7 @@ async fn a_reader_with_nothing_but_gets_verifies_everything() {
         let mut author = Author::new(10 + package, &name, &clock);
         for release in 0..15 {
             author
-                .release(&registry, &format!("1.{release}.0"), format!("{name} {release}").as_bytes())
+                .release(&registry, &format!("1.{release}.0"), &module(format!("{name} {release}").as_bytes()))
                 .await;
         }
     }

@@ -22,6 +22,20 @@ pub(crate) struct Author {
     pub(crate) head: Option<RecordId>,
 }
 
+/// A core module that is nothing but a custom section with this payload.
+pub(crate) fn module(payload: &[u8]) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0\0".to_vec();
+    let mut length = payload.len() + 2;
+    while length > 0x7f {
+        module.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    module.push(length as u8);
+    module.extend_from_slice(b"\x01x");
+    module.extend_from_slice(payload);
+    module
+}
+
 /// A record that was signed and can be sent again.
 #[derive(Clone)]
 pub(crate) struct Signed {
