@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub(crate) mod info;
+pub(crate) mod inspect;
 pub(crate) mod pull;
 pub(crate) mod remote;
 pub(crate) mod serve;

@@ -38,10 +38,17 @@ enum Command {
     Info(commands::info::ShowPackage),
     /// Say which registries are trusted, by the id of their first record
     Trust(commands::trust::Trust),
+    /// Parse files for a registry
+    #[command(hide = true)]
+    Inspect(commands::inspect::Inspect),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Its memory is bounded, and threads would have their part in it.
+    if let Command::Inspect(inspect) = cli.command {
+        return inspect.run().map_or_else(|error| error.report(), |()| ExitCode::SUCCESS);
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return error::CommandError::internal(format!("couldn't start: {error}")).report(),
@@ -52,6 +59,7 @@ fn main() -> ExitCode {
         Command::Pull(pull) => runtime.block_on(pull.run()),
         Command::Info(info) => runtime.block_on(info.run()),
         Command::Trust(trust) => trust.run(),
+        Command::Inspect(inspect) => inspect.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,7 @@ pub use content::{Content, ContentSource, HostedContent};
 pub use custody::{CustodialRelease, Released};
 pub use error::Error;
 pub use files::{StaticFile, StaticPath};
+pub use inspector::{InspectError, Inspector, Inspectors};
 pub use objects::Body;
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::{Genesis, Registry};

@@ -92,3 +92,24 @@ pub const LOG_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Records of a log that is kept whole in memory.
 pub const CACHED_LOG_RECORDS_MAX: usize = 64;
+
+/// How long the inspection of one file may take, in milliseconds (`spec/components.md`, "Hostile input").
+pub const INSPECT_MS_MAX: u64 = 20_000;
+
+/// How long an inspector may take to start, in milliseconds; two are enough on an idle machine.
+pub const INSPECTOR_START_MS_MAX: u64 = 5_000;
+
+/// Files that one inspector inspects before it is replaced.
+pub const INSPECTIONS_PER_CHILD_MAX: u32 = 1_000;
+
+/// Files that may wait for an inspector; beyond it whoever sends one is told to come back. Each is held in memory.
+pub const INSPECTIONS_WAITING_MAX: usize = 32;
+
+/// How long a file may wait for its inspection, in milliseconds.
+pub const INSPECTION_WAIT_MS_MAX: u64 = 30_000;
+
+/// Small files that may wait to be inspected in the registry's own process.
+pub const IN_PROCESS_WAITING_MAX: usize = 1_024;
+
+/// Memory that an inspector may take, in bytes: 1 GiB. It sets this limit on itself.
+pub const INSPECTOR_MEMORY_BYTES_MAX: u64 = 1 << 30;
