@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use semver::{Version, VersionReq};
 use serde_json::Value;
 use wargate_core::checkpoint::Checkpoint;
-use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
-use wargate_core::key::KeyId;
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
 use wargate_core::name::{LogName, PackageName};
-use wargate_core::v1::package;
 use wargate_core::verify::{self as check, Failure, GivenRecord, MapWalk};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
@@ -22,6 +18,7 @@ use wargate_wire::warg::{
 
 use crate::error::Error;
 use crate::fetch::Registry;
+use crate::package::{Proven, VerifiedPackage};
 use crate::pins::{Pin, PinStore};
 
 /// How old a checkpoint may be unless said otherwise, in seconds. An idle registry signs anew every hour.
@@ -49,83 +46,7 @@ pub struct Limits {
     pub age_seconds_max: u64,
 }
 
-/// A package whose log was checked in full.
-#[derive(Debug, Clone)]
-pub struct VerifiedPackage {
-    /// Its name.
-    pub name: PackageName,
-    /// The checkpoint that it was checked against.
-    pub checkpoint: Checkpoint,
-    /// The key that signed the checkpoint.
-    pub checkpoint_key: KeyId,
-    /// The registry: the id of its first record.
-    pub root: RecordId,
-    /// Whether the registry was trusted on this first use.
-    pub first_use: bool,
-    /// Whether a person gave the root.
-    pub root_given: bool,
-    /// Its releases and keys.
-    pub state: package::State,
-    /// Records in its log.
-    pub records: usize,
-}
-
-/// A release of a checked package.
-#[derive(Debug, Clone)]
-pub struct VerifiedRelease {
-    /// The version.
-    pub version: Version,
-    /// Its content.
-    pub content: Digest,
-    /// The key that released it.
-    pub by: KeyId,
-    /// When, in seconds, by its publisher's clock.
-    pub released_seconds: i64,
-    /// Whether it was yanked.
-    pub yanked: bool,
-}
-
-impl VerifiedPackage {
-    /// The release of a version, or the highest that is live and no pre-release.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Yanked`] unless `yanked` is allowed.
-    pub fn release(&self, version: Option<&Version>, yanked: bool) -> Result<VerifiedRelease, Error> {
-        let name = self.name.clone();
-        let found = match version {
-            Some(version) => self
-                .state
-                .releases
-                .get(version)
-                .ok_or_else(|| Error::NoSuchRelease { name: name.clone(), version: version.clone() })?,
-            None => self
-                .state
-                .latest(&VersionReq::STAR)
-                .ok_or_else(|| Error::NoLiveRelease { name: name.clone() })?,
-        };
-        if found.is_yanked() && !yanked {
-            return Err(Error::Yanked { name, version: found.version.clone() });
-        }
-        Ok(verified_release(found))
-    }
-
-    /// All releases, by version.
-    pub fn releases(&self) -> impl Iterator<Item = VerifiedRelease> {
-        self.state.releases.values().map(verified_release)
-    }
-}
-
-fn verified_release(release: &package::Release) -> VerifiedRelease {
-    VerifiedRelease {
-        version: release.version.clone(),
-        content: *release.content(),
-        by: release.by,
-        released_seconds: release.time.seconds(),
-        yanked: release.is_yanked(),
-    }
-}
-
-/// Fetches a package's log and checks it: all that can be known of the package without its content.
+/// Fetches a package's log and those above it and checks them: all that can be known of the package without its content.
 ///
 /// The pin is read before and, if everything holds, kept after.
 ///
@@ -140,17 +61,30 @@ pub async fn verify_package(
     let pin = pins.load(registry.url())?;
     let signed: CheckpointBody = registry.get("/v1/fetch/checkpoint").await?;
     let checkpoint = Checkpoint::from(&signed.contents);
-    let log = LogName::Package(name.clone());
-    let (operator, package) = fetch_logs(registry, checkpoint.size, &log, name).await?;
+    let operator = fetch_log(registry, checkpoint.size, &LogName::Operator).await?;
 
     let root = check::check_root(&operator, pin.as_ref().map(|pin| &pin.root.0))?;
     let authority = check::judge_operator(&operator)?;
     check::check_checkpoint(&checkpoint, &signed.key_id.0, &signed.signature.0, &authority)?;
     check::check_age(&checkpoint, limits.now_seconds, limits.age_seconds_max)?;
     check_consistent(registry, pin.as_ref(), &checkpoint).await?;
-    let state = check::judge_package(name, &package)?;
-    check_included(registry, &checkpoint, &[(LogName::Operator, &operator), (log.clone(), &package)]).await?;
-    check_no_namespace_log(registry, &checkpoint, name).await?;
+    let above = LogName::Namespace(name.namespace());
+    let log = LogName::Package(name.clone());
+    // The map says whether the namespace has owners; a registry that hides them would have to fold another map.
+    let namespace = match find_in_map(registry, &checkpoint, &above).await? {
+        Some(_) => fetch_log(registry, checkpoint.size, &above).await?,
+        None => Vec::new(),
+    };
+    let package = fetch_log(registry, checkpoint.size, &log).await?;
+    if package.is_empty() {
+        return Err(Error::NoSuchPackage { name: name.clone() });
+    }
+    let layers = check::judge_layers(name, &operator, &namespace, &package)?;
+    let mut logs = vec![(LogName::Operator, &operator), (log, &package)];
+    if !namespace.is_empty() {
+        logs.push((above, &namespace));
+    }
+    check_included(registry, &checkpoint, &logs).await?;
 
     let first_use = pin.is_none();
     let root_given = pin.as_ref().is_some_and(|pin| pin.given);
@@ -160,59 +94,45 @@ pub async fn verify_package(
         given: root_given,
         seen: Some(signed.contents),
     })?;
-    let records = package.len();
-    let (name, checkpoint_key) = (name.clone(), signed.key_id.0);
-    Ok(VerifiedPackage { name, checkpoint, checkpoint_key, root, first_use, root_given, state, records })
+    let proven = Proven { checkpoint, checkpoint_key: signed.key_id.0, root, first_use, root_given };
+    VerifiedPackage::of(name, proven, layers, &package)
 }
 
-/// The operator log and the package log below a tree size, whole.
-async fn fetch_logs(
-    registry: &Registry,
-    size: u64,
-    log: &LogName,
-    name: &PackageName,
-) -> Result<(Vec<GivenRecord>, Vec<GivenRecord>), Error> {
+/// A log below a tree size, whole; empty if the registry knows none.
+async fn fetch_log(registry: &Registry, size: u64, log: &LogName) -> Result<Vec<GivenRecord>, Error> {
     let id = Text(log.log_id());
-    let (mut operator, mut package) = (Vec::new(), Vec::new());
-    let (mut operator_token, mut package_token) = (None, None);
+    let is_operator = *log == LogName::Operator;
+    let (mut records, mut token) = (Vec::new(), None);
     loop {
+        let others = if is_operator { BTreeMap::new() } else { BTreeMap::from([(id, token.clone())]) };
         let request = FetchLogsRequest {
             log_length: size,
             limit: Some(RECORDS_PER_FETCH),
-            operator: operator_token.clone(),
-            packages: BTreeMap::from([(id, package_token.clone())]),
+            operator: token.clone().filter(|_| is_operator),
+            packages: others,
         };
         let page: Result<FetchLogsResponse, Error> = registry.post("/v1/fetch/logs", &request).await;
-        let mut page = page.map_err(|error| missing_package(error, &id.0, name))?;
-        let before = operator.len() + package.len();
-        take(&mut operator, &mut operator_token, page.operator);
-        take(&mut package, &mut package_token, page.packages.remove(&id).unwrap_or_default());
-        let after = operator.len() + package.len();
-        if after > RECORDS_MAX {
+        let mut page = match page {
+            Err(error) if is_missing(&error, &id.0) => return Ok(records),
+            page => page?,
+        };
+        let page_of = if is_operator { page.operator } else { page.packages.remove(&id).unwrap_or_default() };
+        let before = records.len();
+        take(&mut records, &mut token, page_of);
+        if records.len() > RECORDS_MAX {
             return Err(Failure::EndlessData { bytes_max: RECORDS_MAX as u64 }.into());
         }
-        if !page.more || after == before {
-            break;
+        if !page.more || records.len() == before {
+            return Ok(records);
         }
     }
-    if package.is_empty() {
-        return Err(Error::NoSuchPackage { name: name.clone() });
-    }
-    Ok((operator, package))
 }
 
-fn missing_package(error: Error, log: &LogId, name: &PackageName) -> Error {
-    match &error {
-        Error::Refused { status: 404, message, .. } => {
-            let body: Value = serde_json::from_str(message).unwrap_or_default();
-            if body["type"] == "log" && body["id"] == log.to_string() {
-                Error::NoSuchPackage { name: name.clone() }
-            } else {
-                error
-            }
-        }
-        _ => error,
-    }
+/// Whether the registry says that it has no such log.
+fn is_missing(error: &Error, log: &LogId) -> bool {
+    let Error::Refused { status: 404, message, .. } = error else { return false };
+    let body: Value = serde_json::from_str(message).unwrap_or_default();
+    body["type"] == "log" && body["id"] == log.to_string()
 }
 
 fn take(records: &mut Vec<GivenRecord>, token: &mut Option<String>, page: Vec<PublishedRecord>) {
@@ -279,25 +199,25 @@ async fn check_included(
     Ok(())
 }
 
-/// A v1 log stands only where the map holds no log of its namespace.
-async fn check_no_namespace_log(
+/// The latest record of a log by the map, if it holds one.
+async fn find_in_map(
     registry: &Registry,
     checkpoint: &Checkpoint,
-    name: &PackageName,
-) -> Result<(), Error> {
-    let namespace = LogId::namespace(&name.namespace());
-    let downgrade = |reason: String| Failure::Downgrade { log: name.to_string(), reason };
+    log: &LogName,
+) -> Result<Option<RecordId>, Error> {
+    let id = log.log_id();
+    let forged = |error: wargate_core::map::page::MapError| Failure::Withheld {
+        head: "nothing".to_owned(),
+        log: log.to_string(),
+        reason: error.to_string(),
+    };
     let mut walk = check::begin_map(checkpoint);
     loop {
         match walk {
-            MapWalk::Found(None) => return Ok(()),
-            MapWalk::Found(Some(record)) => {
-                return Err(downgrade(format!("the namespace's log stands at {record}")).into());
-            }
+            MapWalk::Found(record) => return Ok(record),
             MapWalk::Page { page, depth } => {
                 let bytes = page_when_laid_down(registry, &page).await?;
-                walk = check::step_map(page, depth, &bytes, &namespace)
-                    .map_err(|error| downgrade(error.to_string()))?;
+                walk = check::step_map(page, depth, &bytes, &id).map_err(forged)?;
             }
         }
     }

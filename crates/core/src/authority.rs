@@ -28,10 +28,11 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+pub use carry::endorsers;
 pub use encode::StateError;
 pub use genesis::genesis_act;
 pub use judge::{Carried, Changes};
-pub use release::{Release, Releases, Yanked};
+pub use release::{Level, Release, Releases, Yanked};
 use role::{Power, Role, RoleId, Scope};
 
 /// Most live keys of a log.

@@ -43,7 +43,7 @@ impl Config {
             names_on_first_use: true,
             imports: BTreeMap::new(),
             link_hosts: Vec::new(),
-            inspector: Arc::new(InProcess),
+            inspector: Arc::new(InProcess::new()),
             content_bytes_max: CONTENT_BYTES_MAX,
         }
     }

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::hashes::Hashes;
 use crate::in_flight::RecordsInFlight;
 use crate::inspector::InspectError;
+use crate::limits::BUSY_RETRY_AFTER;
 use crate::log_cache::LogCache;
 use crate::repository::sessions::Sessions;
 use crate::sequencer::Queued;
@@ -73,6 +74,7 @@ impl Shared {
         }
         self.config.inspector.inspect(content.bytes().await?).await.map_err(|error| match error {
             InspectError::Failed { reason } => Error::internal("inspect content", reason),
+            InspectError::Busy => Error::Busy { retry_after: BUSY_RETRY_AFTER },
             refused => Error::ContentRefused { reason: refused.to_string() },
         })
     }

@@ -84,7 +84,7 @@ async fn a_wasm_artifact_under_a_version_is_a_release() {
     assert_eq!(blob.bytes().await.unwrap(), wasm);
     push_wasm(&repository, "1.2.0-rc.1", &module(b"pre"), "").await.unwrap();
     push_wasm(&repository, "1.1.0", &module(b"two"), "").await.unwrap();
-    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "1.1.0", "1.2.0-rc.1", "latest"]);
+    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "1.1.0", "1.2.0-rc.1"]);
     let latest = repository.manifest(&"latest".parse().unwrap()).await.unwrap();
     assert_eq!(latest.digest, repository.manifest(&"1.1.0".parse().unwrap()).await.unwrap().digest);
     // The same content again, as `wkg` makes a new manifest each run; then another content.
@@ -106,7 +106,7 @@ async fn what_warg_published_appears_with_the_manifest_that_its_bytes_give() {
     alice.release(&registry, "1.0.0", &wasm).await;
     alice.release(&registry, "1.1.0", &module(b"hers too")).await;
     let repository = registry.repository("acme/mine".parse().unwrap());
-    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "1.1.0", "latest"]);
+    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "1.1.0"]);
     let layer = Layer { digest: Digest::of(&wasm), size: wasm.len() as u64 };
     let expected = artifact(layer, &inspect(&wasm).unwrap(), "mine", &"1.0.0".parse().unwrap());
     // Whoever computed the digest elsewhere finds it by that alone.
@@ -121,7 +121,7 @@ async fn what_warg_published_appears_with_the_manifest_that_its_bytes_give() {
     let other = registry.repository("acme/other".parse().unwrap());
     assert!(matches!(other.blob(&Digest::of(&wasm).into()).await, Err(Error::UnknownContent { .. })));
     alice.publish(&registry, vec![PackageEntry::Yank { version: "1.1.0".parse().unwrap() }]).await;
-    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "latest"]);
+    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0"]);
     assert!(repository.manifest(&"1.1.0".parse().unwrap()).await.unwrap().yanked);
 
     registry.close().await;
@@ -145,7 +145,7 @@ async fn a_stored_tag_never_shadows_a_release() {
     put(&repository, "latest", foreign(&empty.to_string()).as_bytes()).await.unwrap();
     assert_eq!(tags(&repository.tags().await.unwrap()), ["2.0.0", "latest"]);
     push_wasm(&repository, "1.0.0", &module(b"one"), "").await.unwrap();
-    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0", "latest"]);
+    assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0"]);
     assert!(matches!(
         repository.manifest(&"2.0.0".parse().unwrap()).await,
         Err(Error::UnknownManifest { .. })

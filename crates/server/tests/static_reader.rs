@@ -116,7 +116,11 @@ async fn a_reader_with_nothing_but_gets_verifies_everything() {
         let mut author = Author::new(10 + package, &name, &clock);
         for release in 0..15 {
             author
-                .release(&registry, &format!("1.{release}.0"), &module(format!("{name} {release}").as_bytes()))
+                .release(
+                    &registry,
+                    &format!("1.{release}.0"),
+                    &module(format!("{name} {release}").as_bytes()),
+                )
                 .await;
         }
     }

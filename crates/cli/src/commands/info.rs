@@ -1,10 +1,16 @@
 //! `wargate info`: a package's releases and keys, checked.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+use wargate_client::VerifiedPackage;
+use wargate_core::authority::role::Role;
+use wargate_core::key::KeyId;
 use wargate_core::record::PackagePermission;
+use wargate_core::time::Time;
+use wargate_core::v1::package::KeyState;
+use wargate_core::verify::PackageLog;
 
-use super::remote::{Reference, Remote, time};
+use super::remote::{Reference, Remote, signed_by, signed_by_json, time};
 use crate::error::CommandError;
 use crate::ui;
 
@@ -26,52 +32,86 @@ impl ShowPackage {
     async fn show(&self) -> Result<(), CommandError> {
         let registry = self.remote.client()?;
         let package = self.remote.verify(&registry, &self.package.name).await?;
-        let may = |permissions: wargate_core::v1::package::PermissionSet| -> Vec<String> {
-            let held = PackagePermission::ALL.into_iter().filter(|permission| permissions.holds(*permission));
-            held.map(|permission| permission.to_string()).collect()
-        };
         if self.remote.json {
-            let releases: Vec<_> = package
-                .releases()
-                .map(|release| {
-                    json!({
-                        "version": release.version.to_string(),
-                        "digest": release.content.to_string(),
-                        "keyId": release.by.to_string(),
-                        "publishedAt": time(release.released_seconds),
-                        "yanked": release.yanked,
-                    })
-                })
-                .collect();
-            let keys: Vec<_> = package
-                .state
-                .keys
-                .iter()
-                .map(|(id, key)| json!({ "keyId": id.to_string(), "may": may(key.permissions) }))
-                .collect();
-            ui::json(&json!({
-                "ok": true,
-                "package": package.name.as_str(),
-                "kind": "v1 log",
-                "records": package.records,
-                "releases": releases,
-                "keys": keys,
-                "checkpoint": { "size": package.checkpoint.size, "root": package.checkpoint.root.to_string() },
-                "root": package.root.to_string(),
-            }));
+            ui::json(&told(&package));
             return Ok(());
         }
-        ui::line(&format!("{}  (v1 log, {} records, proven in full)", package.name, package.records));
+        let kind = kind(&package);
+        ui::line(&format!("{}  ({kind}, {} records, proven in full)", package.name, package.records));
         for release in package.releases() {
             let yanked = if release.yanked { "  YANKED" } else { "" };
             ui::line(&format!("  {}  {}{yanked}", release.version, release.content));
-            ui::line(&format!("    by key {}, {}", release.by, time(release.released_seconds)));
+            let signed = signed_by(&release.signed_by);
+            ui::line(&format!("    {signed}, {}", time(release.released_seconds)));
         }
-        for (id, key) in &package.state.keys {
-            let may = may(key.permissions);
+        for (key, may) in keys(&package) {
             let may = if may.is_empty() { "nothing any more".to_owned() } else { may.join(", ") };
-            ui::line(&format!("  key {id}: {may}"));
+            ui::line(&format!("  key {key}: {may}"));
         }
         Ok(())
     }
+}
+
+fn kind(package: &VerifiedPackage) -> &'static str {
+    match package.layers.package {
+        Some(PackageLog::Delegated { .. }) => "delegated log",
+        _ => "v1 log",
+    }
+}
+
+/// The keys that have a say in the log, and what each may.
+fn keys(package: &VerifiedPackage) -> Vec<(KeyId, Vec<String>)> {
+    match &package.layers.package {
+        Some(PackageLog::V1(state)) => {
+            let may = |key: &KeyState| {
+                let held = PackagePermission::ALL.into_iter();
+                held.filter(|one| key.permissions.holds(*one)).map(|one| one.to_string()).collect()
+            };
+            state.keys.iter().map(|(id, key)| (*id, may(key))).collect()
+        }
+        Some(PackageLog::Delegated { state, .. }) => {
+            let time = Time::from_seconds(i64::try_from(package.proven.checkpoint.time).unwrap_or(i64::MAX));
+            let role = |role: &Role| {
+                let powers: Vec<String> = role.powers.iter().map(ToString::to_string).collect();
+                vec![format!(
+                    "{} ({} of {}): {}",
+                    role.name,
+                    role.threshold,
+                    role.keys.len(),
+                    powers.join(", ")
+                )]
+            };
+            let live = state.live_at(time);
+            live.flat_map(|one| one.keys.keys().map(move |key| (*key, role(one)))).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+fn told(package: &VerifiedPackage) -> Value {
+    let releases: Vec<_> = package
+        .releases()
+        .map(|release| {
+            json!({
+                "version": release.version.to_string(),
+                "digest": release.content.to_string(),
+                "manifest": release.manifest.map(|manifest| manifest.to_string()),
+                "publishedBy": signed_by_json(&release.signed_by),
+                "publishedAt": time(release.released_seconds),
+                "yanked": release.yanked,
+            })
+        })
+        .collect();
+    let keys = keys(package).into_iter().map(|(key, may)| json!({ "keyId": key.to_string(), "may": may }));
+    let checkpoint = &package.proven.checkpoint;
+    json!({
+        "ok": true,
+        "package": package.name.as_str(),
+        "kind": kind(package),
+        "records": package.records,
+        "releases": releases,
+        "keys": keys.collect::<Vec<_>>(),
+        "checkpoint": { "size": checkpoint.size, "root": checkpoint.root.to_string() },
+        "root": package.proven.root.to_string(),
+    })
 }

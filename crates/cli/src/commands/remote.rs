@@ -8,7 +8,7 @@ use clap::Args;
 use semver::Version;
 use serde_json::{Value, json};
 use wargate_client::{
-    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Registry, VerifiedPackage, VerifiedRelease,
+    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Registry, SignedBy, VerifiedPackage, VerifiedRelease,
 };
 use wargate_core::name::PackageName;
 
@@ -80,11 +80,11 @@ impl Remote {
         let limits = Limits { now_seconds: now_seconds(), age_seconds_max: self.max_age };
         let package = wargate_client::verify_package(registry, &pin_store()?, name, &limits).await;
         let package = package.map_err(|error| failed(&error))?;
-        if package.first_use {
+        if package.proven.first_use {
             ui::note(&format!(
                 "trusting {} on first use: it is {}\n  compare that with what its operator tells; from now on a change is refused",
                 registry.url(),
-                package.root
+                package.proven.root
             ));
         }
         Ok(package)
@@ -132,17 +132,35 @@ pub(crate) fn time(seconds: i64) -> String {
 }
 
 fn age(package: &VerifiedPackage) -> u64 {
-    now_seconds().saturating_sub(package.checkpoint.time)
+    now_seconds().saturating_sub(package.proven.checkpoint.time)
+}
+
+/// Whose word a release is, for a person.
+pub(crate) fn signed_by(signed: &SignedBy) -> String {
+    let keys: Vec<String> = signed.keys.iter().map(ToString::to_string).collect();
+    match &signed.on_behalf_of {
+        None => format!("{}, proven: {}", signed.level, keys.join(", ")),
+        Some(somebody) => format!("{}: {} of {}", signed.level, somebody.subject, somebody.issuer),
+    }
+}
+
+/// The same for a script.
+pub(crate) fn signed_by_json(signed: &SignedBy) -> Value {
+    json!({
+        "level": signed.level.to_string(),
+        "keyIds": signed.keys.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "onBehalfOf": signed.on_behalf_of.as_ref().map(ToString::to_string),
+    })
 }
 
 /// What was proven, and by whose word, in three lines: published by whom, live as of when, how old that is.
 pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
-    let checkpoint = &package.checkpoint;
+    let checkpoint = &package.proven.checkpoint;
     let at = i64::try_from(checkpoint.time).unwrap_or(i64::MAX);
     ui::line(&format!("{}@{}  {}", package.name, release.version, release.content));
     ui::line(&format!(
-        "  published by  key {} (proven by its signature, {})",
-        release.by,
+        "  published by  {} ({})",
+        signed_by(&release.signed_by),
         time(release.released_seconds)
     ));
     ui::line(&format!(
@@ -151,8 +169,12 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         checkpoint.size,
         time(at)
     ));
-    let pinned = if package.root_given { "pinned" } else { "trusted on first use" };
-    ui::line(&format!("  registry      {} ({pinned}), checkpoint {} s old", package.root, age(package)));
+    let pinned = if package.proven.root_given { "pinned" } else { "trusted on first use" };
+    ui::line(&format!(
+        "  registry      {} ({pinned}), checkpoint {} s old",
+        package.proven.root,
+        age(package)
+    ));
 }
 
 /// The same for a script.
@@ -162,18 +184,18 @@ pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) ->
         "package": package.name.as_str(),
         "version": release.version.to_string(),
         "digest": release.content.to_string(),
-        "publishedBy": { "level": "publisher's key", "keyId": release.by.to_string() },
+        "publishedBy": signed_by_json(&release.signed_by),
         "publishedAt": time(release.released_seconds),
         "yanked": release.yanked,
         "checkpoint": {
-            "size": package.checkpoint.size,
-            "root": package.checkpoint.root.to_string(),
-            "mapRoot": package.checkpoint.map_root.to_string(),
-            "time": time(i64::try_from(package.checkpoint.time).unwrap_or(i64::MAX)),
-            "keyId": package.checkpoint_key.to_string(),
+            "size": package.proven.checkpoint.size,
+            "root": package.proven.checkpoint.root.to_string(),
+            "mapRoot": package.proven.checkpoint.map_root.to_string(),
+            "time": time(i64::try_from(package.proven.checkpoint.time).unwrap_or(i64::MAX)),
+            "keyId": package.proven.checkpoint_key.to_string(),
             "ageSeconds": age(package),
             "vouchedForBy": ["registry"],
         },
-        "root": { "id": package.root.to_string(), "given": package.root_given },
+        "root": { "id": package.proven.root.to_string(), "given": package.proven.root_given },
     })
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use wargate_core::authority;
 use wargate_core::id::LogId;
 use wargate_registry::clock::{Clock, SystemClock};
+use wargate_registry::inspector::{Inspectors, Program};
 use wargate_registry::{Config, Genesis, Registry};
 use wargate_server::Options;
 use wargate_store::{DataFolder, SqliteLedger, open_files};
@@ -104,6 +105,9 @@ async fn open_registry(
     let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
     let mut registry = Config::new(origin, keys.commit);
     registry.publishing_key = keys.publishing.map(Arc::new);
+    // Untrusted files are parsed by this same program, elsewhere.
+    let program = std::env::current_exe().map_err(|error| broken(&error))?;
+    registry.inspector = Arc::new(Inspectors::new(Program::new(program, ["inspect"])));
     registry.imports = imports;
     registry.link_hosts.clone_from(&config.link_hosts);
     if let Some(bytes) = config.content_bytes_max {

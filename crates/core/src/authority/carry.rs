@@ -7,7 +7,7 @@ use prost::Message;
 use super::{Refusal, step_refused};
 use crate::act::Endorsement;
 use crate::id::{Layer, RecordId};
-use crate::key::PublicKey;
+use crate::key::{KeyId, PublicKey};
 use crate::proto;
 use crate::record::{
     OperatorEntry, OperatorPermission, OperatorRecord, PackageEntry, PackagePermission, PackageRecord,
@@ -57,6 +57,15 @@ pub(super) fn contents(opened: &Opened) -> Vec<u8> {
             proto::PackageRecord { act, endorsements, ..v1 }.encode_to_vec()
         }
     }
+}
+
+/// Whose endorsements a package's delegated record carries; that they verify is what judging it shows.
+///
+/// # Errors
+/// [`Refusal`] if it is no such record.
+pub fn endorsers(contents: &[u8], first: bool) -> Result<Vec<KeyId>, Refusal> {
+    let opened = open(contents, Layer::Package, first)?;
+    Ok(opened.endorsements.iter().map(|endorsement| endorsement.key_id).collect())
 }
 
 /// Takes a delegated record apart; only its canonical encoding is one.

@@ -11,7 +11,7 @@ use semver::Version;
 use super::judge::Doing;
 use super::role::{Power, RoleId};
 use super::{Refusal, State, Subject, step_refused};
-use crate::act::{self, OnBehalfOf};
+use crate::act::{self, Identity, OnBehalfOf};
 use crate::digest::Digest;
 use crate::id::RecordId;
 use crate::key::KeyId;
@@ -40,6 +40,39 @@ pub struct Release {
     pub allowed_by: BTreeSet<RoleId>,
     /// Whether and how it was yanked.
     pub yanked: Option<Yanked>,
+}
+
+/// Whose word a release is (`spec/delegation.md`, "Everyday shapes"): named wherever one is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The registry's, for somebody whom it knows by an account.
+    RegistryForAccount,
+    /// The registry's, for a CI identity that it verified.
+    RegistryForCi,
+    /// The publisher's own.
+    PublisherKey,
+}
+
+impl Level {
+    /// The level of a release on behalf of somebody, or of nobody.
+    #[must_use]
+    pub fn of(on_behalf_of: Option<&OnBehalfOf>) -> Self {
+        match on_behalf_of.map(|somebody| somebody.identity) {
+            None => Self::PublisherKey,
+            Some(Identity::Oidc) => Self::RegistryForCi,
+            Some(Identity::Account) => Self::RegistryForAccount,
+        }
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::PublisherKey => "publisher's key",
+            Self::RegistryForCi => "registry, for a verified CI identity",
+            Self::RegistryForAccount => "registry, for an account",
+        })
+    }
 }
 
 /// How a release was yanked.

@@ -10,7 +10,7 @@ use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_core::name::PackageName;
 use wargate_wire::oci::manifest::ManifestType;
-use wargate_wire::oci::reference::{ContentDigest, LATEST, Reference, Tag};
+use wargate_wire::oci::reference::{ContentDigest, Reference, Tag};
 
 use super::{Repository, sha256};
 use crate::content::{Arrived, HostedContent};
@@ -114,7 +114,8 @@ impl Repository {
         releases::rows(rows.unwrap_or_default())
     }
 
-    /// All tags, in byte order: what was pushed, and what follows from the log. Yanked versions are not listed.
+    /// All tags, in byte order: what was pushed, and what follows from the log. Yanked versions are not listed, and
+    /// `latest` neither, though it can be pulled: `wkg` warns of every tag that is no version.
     ///
     /// # Errors
     /// [`Error::UnknownRepository`].
@@ -129,12 +130,8 @@ impl Repository {
             Some(logged) => {
                 tags.retain(|tag| tag.version().is_none() && !tag.is_latest());
                 let live = self.releases(&logged).await?.into_iter().filter(|row| row.yanked.is_none());
-                let live: Vec<Version> = live.map(|row| row.version).collect();
                 // A version with build metadata, or a very long one, has no tag.
-                tags.extend(live.iter().filter_map(|version| version.to_string().parse::<Tag>().ok()));
-                if live.iter().any(|version| version.pre.is_empty()) {
-                    tags.extend(LATEST.parse::<Tag>());
-                }
+                tags.extend(live.filter_map(|row| row.version.to_string().parse::<Tag>().ok()));
                 tags.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
             }
         }

@@ -1,0 +1,156 @@
+//! What is known of a package once everything about it was checked.
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use wargate_core::act::OnBehalfOf;
+use wargate_core::authority::{self, Level, endorsers};
+use wargate_core::checkpoint::Checkpoint;
+use wargate_core::digest::Digest;
+use wargate_core::id::{Layer, RecordId};
+use wargate_core::key::KeyId;
+use wargate_core::name::PackageName;
+use wargate_core::v1::package;
+use wargate_core::verify::{Failure, GivenRecord, Layers, PackageLog};
+
+use crate::error::Error;
+
+/// What a package was checked against, and by whose word.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The key that signed the checkpoint.
+    pub checkpoint_key: KeyId,
+    /// The registry: the id of its first record.
+    pub root: RecordId,
+    /// Whether the registry was trusted on this first use.
+    pub first_use: bool,
+    /// Whether a person gave the root.
+    pub root_given: bool,
+}
+
+/// A package whose log, and those above it, were checked in full.
+#[derive(Debug, Clone)]
+pub struct VerifiedPackage {
+    /// Its name.
+    pub name: PackageName,
+    /// What it was checked against.
+    pub proven: Proven,
+    /// The logs of its layers.
+    pub layers: Layers,
+    /// Records in its log.
+    pub records: usize,
+    releases: BTreeMap<Version, VerifiedRelease>,
+}
+
+/// A release of a checked package.
+#[derive(Debug, Clone)]
+pub struct VerifiedRelease {
+    /// The version.
+    pub version: Version,
+    /// Its content.
+    pub content: Digest,
+    /// The manifest that the OCI door serves it by, if its record names one.
+    pub manifest: Option<Digest>,
+    /// Whose word it is.
+    pub signed_by: SignedBy,
+    /// When, in seconds: by its publisher's clock in a v1 log, by the registry's in a delegated one.
+    pub released_seconds: i64,
+    /// Whether it was yanked.
+    pub yanked: bool,
+}
+
+/// Whose word a release is.
+#[derive(Debug, Clone)]
+pub struct SignedBy {
+    /// The publisher's own, or the registry's.
+    pub level: Level,
+    /// The keys that signed.
+    pub keys: Vec<KeyId>,
+    /// For whom the registry signed.
+    pub on_behalf_of: Option<OnBehalfOf>,
+}
+
+impl VerifiedPackage {
+    /// What these records, judged before, say of the package.
+    pub(crate) fn of(
+        name: &PackageName,
+        proven: Proven,
+        layers: Layers,
+        records: &[GivenRecord],
+    ) -> Result<Self, Error> {
+        let all = match &layers.package {
+            Some(PackageLog::V1(state)) => state.releases.values().map(of_v1).collect(),
+            Some(PackageLog::Delegated { releases, .. }) => delegated(name, releases, records)?,
+            None => Vec::new(),
+        };
+        let releases = all.into_iter().map(|release| (release.version.clone(), release)).collect();
+        Ok(Self { name: name.clone(), proven, layers, records: records.len(), releases })
+    }
+
+    /// The release of a version, or the highest that is live and no pre-release.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Yanked`] unless `yanked` is allowed.
+    pub fn release(&self, version: Option<&Version>, yanked: bool) -> Result<VerifiedRelease, Error> {
+        let name = self.name.clone();
+        let found = match version {
+            Some(version) => self
+                .releases
+                .get(version)
+                .ok_or_else(|| Error::NoSuchRelease { name: name.clone(), version: version.clone() })?,
+            None => self
+                .releases()
+                .rfind(|release| !release.yanked && release.version.pre.is_empty())
+                .ok_or_else(|| Error::NoLiveRelease { name: name.clone() })?,
+        };
+        if found.yanked && !yanked {
+            return Err(Error::Yanked { name, version: found.version.clone() });
+        }
+        Ok(found.clone())
+    }
+
+    /// All releases, by version.
+    pub fn releases(&self) -> impl DoubleEndedIterator<Item = &VerifiedRelease> {
+        self.releases.values()
+    }
+}
+
+fn of_v1(release: &package::Release) -> VerifiedRelease {
+    VerifiedRelease {
+        version: release.version.clone(),
+        content: *release.content(),
+        manifest: None,
+        signed_by: SignedBy { level: Level::PublisherKey, keys: vec![release.by], on_behalf_of: None },
+        released_seconds: release.time.seconds(),
+        yanked: release.is_yanked(),
+    }
+}
+
+fn delegated(
+    name: &PackageName,
+    releases: &authority::Releases,
+    records: &[GivenRecord],
+) -> Result<Vec<VerifiedRelease>, Error> {
+    let mut signers = BTreeMap::new();
+    for (place, given) in records.iter().enumerate() {
+        let keys = endorsers(&given.envelope.contents, place == 0).map_err(|refusal| {
+            Failure::ForgedRecord { index: given.index, log: name.to_string(), reason: refusal.to_string() }
+        })?;
+        signers.insert(given.envelope.record_id(Layer::Package), keys);
+    }
+    let release = |release: &authority::Release| VerifiedRelease {
+        version: release.version.clone(),
+        content: release.content,
+        manifest: release.manifest,
+        signed_by: SignedBy {
+            level: Level::of(release.on_behalf_of.as_ref()),
+            keys: signers.get(&release.record).cloned().unwrap_or_default(),
+            on_behalf_of: release.on_behalf_of.clone(),
+        },
+        released_seconds: release.time.seconds(),
+        yanked: release.yanked.is_some(),
+    };
+    Ok(releases.values().map(release).collect())
+}
