@@ -2,6 +2,7 @@
 //!
 //! Everything here may panic: a test that cannot be set up has failed. Not here: anything of the product.
 
+pub mod answer;
 pub mod chance;
 pub mod corpus;
 pub mod person;
@@ -9,6 +10,7 @@ pub mod records;
 pub mod reference;
 pub mod server;
 pub mod trees;
+pub mod wkg;
 
 use std::ffi::OsString;
 

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Longest time that one command may take, in seconds.
-const COMMAND_SECONDS_MAX: &str = "120";
+use crate::answer::{Answer, COMMAND_SECONDS_MAX};
 
 /// Someone with a home folder and a signing key.
 #[derive(Debug)]
@@ -17,37 +16,6 @@ pub struct Person {
     pub public_key: String,
     /// Its fingerprint.
     pub key_id: String,
-}
-
-/// How a command ended and what it said, on both outputs.
-#[derive(Debug)]
-#[must_use]
-pub struct Answer {
-    succeeded: bool,
-    words: String,
-}
-
-impl Answer {
-    /// What a command said that must succeed.
-    #[track_caller]
-    pub fn accepted(self) -> String {
-        assert!(self.succeeded, "refused: {}", self.words);
-        self.words
-    }
-
-    /// What a command said that must be refused, in words that contain `reason`.
-    #[track_caller]
-    pub fn refused(self, reason: &str) {
-        assert!(!self.succeeded, "was not refused: {}", self.words);
-        assert!(self.words.contains(reason), "refused, but not for `{reason}`: {}", self.words);
-    }
-}
-
-impl From<Output> for Answer {
-    fn from(output: Output) -> Self {
-        let words = [output.stdout, output.stderr].concat();
-        Self { succeeded: output.status.success(), words: String::from_utf8_lossy(&words).into_owned() }
-    }
 }
 
 impl Person {

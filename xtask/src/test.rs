@@ -91,7 +91,7 @@ fn interop_tests(tally: &mut Tally) -> Result<()> {
     let wargate = checkout::target().join("debug/wargate");
     let wargate = wargate.canonicalize().with_context(|| format!("no program at {}", wargate.display()))?;
     let mut tests = cargo(&["test", "--locked", "--no-fail-fast", "--manifest-path", INTEROP_MANIFEST]);
-    tests.env("WARGATE_BIN", wargate).env("WARG_CLI", tools::WARG.path()?);
+    tests.env("WARGATE_BIN", wargate).env("WARG_CLI", tools::WARG.path()?).env("WKG_CLI", tools::WKG.path()?);
     must_test(&mut tests, tally)
 }
 
