@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 pub(crate) mod author;
+pub(crate) mod corpus;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -19,6 +19,8 @@ use crate::limits::{
 /// The bounds of a pool.
 #[derive(Debug, Clone)]
 pub struct Bounds {
+    /// Whether small and plain files are inspected in this process; else all go to children.
+    pub in_process: bool,
     /// Children at once.
     pub children: usize,
     /// Files that may wait for a child; one more is told that the registry is busy.
@@ -38,6 +40,7 @@ impl Default for Bounds {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
+            in_process: true,
             children: (cores / 2).max(1),
             waiting_max: INSPECTIONS_WAITING_MAX,
             wait_max: Duration::from_millis(INSPECTION_WAIT_MS_MAX),
@@ -114,9 +117,11 @@ impl Inspectors {
 impl Inspector for Inspectors {
     async fn inspect(&self, content: Bytes) -> Result<Inspection, InspectError> {
         glance(&content)?;
-        match self.in_process.look(content.clone()).await? {
-            Some(answer) => Ok(answer?),
-            None => self.in_child(content).await,
+        if self.bounds.in_process
+            && let Some(answer) = self.in_process.look(content.clone()).await?
+        {
+            return Ok(answer?);
         }
+        self.in_child(content).await
     }
 }
