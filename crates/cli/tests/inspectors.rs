@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const A_MOMENT: Duration = Duration::from_millis(300);
 
 /// A good file that goes to a child in every pool.
-const LARGE: &str = "components/quickjs_guest.wasm";
+const LARGE: &str = "components/file-service.wasm";
 
 fn real() -> Program {
     Program::new(env!("CARGO_BIN_EXE_wargate"), ["inspect"])
@@ -124,33 +124,29 @@ async fn hostile_files_are_answered_in_time_while_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_file_is_bounded() {
-    let mut content = Vec::new();
+    let mut too_large = Vec::new();
     flate2::read::GzDecoder::new(&corpus::read("hostile/24_repetitive_256m.wasm.gz")[..])
-        .read_to_end(&mut content)
+        .read_to_end(&mut too_large)
         .unwrap();
-    let mut content = Bytes::from(content);
     let pool = Inspectors::with_bounds(real(), one_child());
-    let start = Instant::now();
-    let found = pool.inspect(content.clone()).await;
-    println!(
-        "{} bytes: {:?} in {:?}",
-        content.len(),
-        found.as_ref().map(|found| found.kind),
-        start.elapsed()
-    );
-    assert!(start.elapsed() < pool_time() + GRACE);
-    assert_eq!(found.unwrap().size, 256 << 20);
-    // One byte more is not even sent.
-    let mut longer = Vec::from(std::mem::take(&mut content));
-    longer.push(0);
-    let refused = pool.inspect(longer.into()).await.unwrap_err();
+    let refused = pool.inspect(too_large.into()).await.unwrap_err();
     assert!(matches!(refused, InspectError::Refused(Refused::Limit { what, .. }) if what == "bytes"));
+    let start = Instant::now();
+    let found = pool.inspect(filled(256 << 20)).await.unwrap();
+    println!("256 MiB took {:?}", start.elapsed());
+    assert!(start.elapsed() < Bounds::default().inspect_max + GRACE);
+    assert_eq!((found.size, found.metadata.sections.len()), (256 << 20, 1));
 }
 
-fn pool_time() -> Duration {
-    Bounds::default().inspect_max
+/// A component of this size, all of it one section of zeros.
+fn filled(size: usize) -> Bytes {
+    let mut content = b"\0asm\x0d\0\x01\0\0".to_vec();
+    let body = u32::try_from(size - 14).unwrap();
+    content.extend((0..5).map(|at| (body >> (7 * at)) as u8 & 0x7f | if at < 4 { 0x80 } else { 0 }));
+    content.extend(b"\x04fill");
+    content.resize(size, 0);
+    content.into()
 }
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_killed_amid_a_file_is_too_costly_and_the_next_file_is_inspected() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,9 +196,7 @@ async fn a_child_that_runs_out_of_memory_is_too_costly() {
     let wargate = Path::new(env!("CARGO_BIN_EXE_wargate"));
     let poor = script(r#"ulimit -v 150000; exec "$0" inspect"#, &[wargate]);
     let pool = Inspectors::with_bounds(poor, one_child());
-    let mut large = b"\0asm\x0d\0\x01\0\0\x85\x80\x80\x40\x04fill".to_vec();
-    large.resize(14 + (128 << 20), 0);
-    assert_excess(&pool.inspect(large.into()).await, Excess::Ended);
+    assert_excess(&pool.inspect(filled(128 << 20)).await, Excess::Ended);
     pool.inspect(corpus::read(LARGE)).await.unwrap();
 }
 
@@ -301,7 +295,8 @@ async fn a_child_that_answers_nonsense_is_ended() {
     let cases = [
         (r#"cat "$0""#, ended),
         (r#"cat "$0"; exit 1"#, ended),
-        (r#"cat "$0" -"#, ended),
+        // It says the file back before it has it whole, and neither side reads on.
+        (r#"cat "$0" -"#, late),
         (r#"cat "$0"; cat > /dev/null & yes"#, ended),
         (r#"cat "$0"; printf '\000\000\000\002{}'; exec cat > /dev/null"#, ended),
         (r#"cat "$0"; printf '\377\377\377\377'; exec cat > /dev/null"#, ended),
@@ -336,6 +331,19 @@ fn a_child_ends_with_its_parent_even_amid_a_file() {
     assert!(output.stdout.len() < 200, "it answered, {} bytes", output.stdout.len());
 }
 
+/// Descriptors that whoever started this test left open for all its children; the registry has none such.
+#[cfg(target_os = "linux")]
+fn passed_on() -> Vec<String> {
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    let entries = std::fs::read_dir("/proc/self/fdinfo").unwrap().map(Result::unwrap);
+    let is_passed_on = |entry: &std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+        flags.is_some_and(|flags| u32::from_str_radix(flags.trim(), 8).unwrap() & CLOSE_ON_EXEC == 0)
+    };
+    entries.filter(is_passed_on).map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_bounds_itself_and_inherits_nothing() {
@@ -352,8 +360,11 @@ async fn a_child_bounds_itself_and_inherits_nothing() {
         let found: Vec<_> = line[name.len()..].split_whitespace().take(2).collect();
         assert_eq!(found, [value, value], "{name}");
     }
-    let open = std::fs::read_dir(process.join("fd")).unwrap().count();
-    assert_eq!(open, 3);
+    let passed_on = passed_on();
+    for entry in std::fs::read_dir(process.join("fd")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(["0", "1", "2"].contains(&&*name) || passed_on.contains(&name), "descriptor {name} is open");
+    }
     let environment = String::from_utf8(std::fs::read(process.join("environ")).unwrap()).unwrap();
     for variable in environment.split_terminator('\0') {
         // The last three are the shell's own.
