@@ -1,8 +1,9 @@
 //! The bytes that other people's programs send to a registry and expect of it: shapes and grammars, no HTTP.
 //!
 //! Server and client share it, so that both speak one language. Source: `spec/warg.md`, "HTTP API"; OCI and the
-//! well-known file: `spec/oci.md`.
+//! well-known file: `spec/oci.md`. `api` is our own JSON.
 
+pub mod api;
 pub mod oci;
 pub mod text;
 pub mod warg;

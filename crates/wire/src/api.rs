@@ -1,0 +1,226 @@
+//! Our own JSON: what the pages show, for programs (`DESIGN.md`, "Doors").
+//!
+//! Shapes only, filled by the server. Stable: fields are added, never renamed, never given another meaning; an
+//! absent value is `null` and an empty list is `[]`, so every key is always there. Digests, ids and keys are in
+//! their text forms (`sha256:…`), times are RFC 3339 in UTC. Source: `spec/delegation.md` for who signed,
+//! `spec/components.md` for what the bytes say.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+mod inspection;
+mod openapi;
+mod problem;
+mod signed;
+
+pub use inspection::{
+    CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
+};
+pub use openapi::openapi;
+pub use problem::Problem;
+pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
+
+/// A page of packages, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageList {
+    /// The packages, sorted by name.
+    pub packages: Vec<PackageSummary>,
+    /// Give it back as `after` to get the next page; null on the last one.
+    pub next: Option<String>,
+    /// The text that was searched for in names; null for all packages.
+    pub query: Option<String>,
+    /// The tree that the answer is from.
+    pub checkpoint: Checkpoint,
+}
+
+/// A package in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageSummary {
+    /// `NAMESPACE:NAME`.
+    #[schema(example = "acme:hello")]
+    pub name: String,
+    /// The highest version that is neither yanked nor a pre-release; null if there is none.
+    #[schema(example = "1.2.0")]
+    pub latest: Option<String>,
+    /// What that version is.
+    pub kind: Option<Kind>,
+    /// What its publisher says that it is for.
+    pub description: Option<String>,
+    /// How many versions were released, yanked ones included.
+    pub releases: u64,
+    /// The time of its log's last record.
+    #[schema(format = DateTime)]
+    pub updated: String,
+}
+
+/// A package with all its releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    /// `NAMESPACE:NAME`.
+    #[schema(example = "acme:hello")]
+    pub name: String,
+    /// The part before the colon.
+    #[schema(example = "acme")]
+    pub namespace: String,
+    /// What the publisher of the latest version says that it is for.
+    pub description: Option<String>,
+    /// The highest version that is neither yanked nor a pre-release; null if there is none.
+    pub latest: Option<String>,
+    /// The id of its log.
+    #[schema(example = "sha256:cf1c6dfe0c3d5ae5ffa7b5b1a4ee0c2b8f7b3ad2b1c8b8b6d4c0a0d1c0ffee00")]
+    pub log_id: String,
+    /// Whose rules its log follows.
+    pub log_kind: LogKind,
+    /// The ids of the keys that own it, all thresholds aside.
+    pub owners: Vec<String>,
+    /// Every release, the highest version first.
+    pub releases: Vec<ReleaseSummary>,
+    /// The tree that the answer is from.
+    pub checkpoint: Checkpoint,
+}
+
+/// A release in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseSummary {
+    /// The version.
+    #[schema(example = "1.2.0")]
+    pub version: String,
+    /// What the bytes are; null while they were not looked at.
+    pub kind: Option<Kind>,
+    /// The digest of the bytes, as logged.
+    pub digest: String,
+    /// Their size in bytes; null where nobody has told yet.
+    pub size: Option<u64>,
+    /// Who signed it.
+    pub signed_by: SignedBy,
+    /// The time of its record.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// When and by whom it was yanked; null if it wasn't.
+    pub yanked: Option<Yank>,
+}
+
+/// All about one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// `NAMESPACE:NAME`.
+    #[schema(example = "acme:hello")]
+    pub name: String,
+    /// The part before the colon.
+    #[schema(example = "acme")]
+    pub namespace: String,
+    /// The version.
+    #[schema(example = "1.2.0")]
+    pub version: String,
+    /// The package's highest version that is neither yanked nor a pre-release; null if there is none.
+    pub latest: Option<String>,
+    /// What the bytes are; null while they were not looked at.
+    pub kind: Option<Kind>,
+    /// The digest of the bytes, as logged.
+    pub digest: String,
+    /// Their size in bytes; null where nobody has told yet.
+    pub size: Option<u64>,
+    /// The digest of its OCI manifest; null if the record names none.
+    pub manifest_digest: Option<String>,
+    /// Who signed it.
+    pub signed_by: SignedBy,
+    /// The time of its record.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// When and by whom it was yanked; null if it wasn't.
+    pub yanked: Option<Yank>,
+    /// Where its record is.
+    pub record: RecordPlace,
+    /// What the bytes say; null while they were not looked at.
+    pub inspection: Option<Inspection>,
+    /// The tree that the answer is from.
+    pub checkpoint: Checkpoint,
+}
+
+/// What a release is, always derived from its bytes (`spec/components.md`, "Kinds from bytes").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A component.
+    Component,
+    /// A WIT package, encoded as a component.
+    Wit,
+    /// A core module.
+    Module,
+}
+
+impl Kind {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Component => "component",
+            Self::Wit => "wit",
+            Self::Module => "module",
+        }
+    }
+}
+
+/// Whose rules a log follows (`spec/delegation.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LogKind {
+    /// Warg v1's: a log that the `warg` command writes.
+    V1,
+    /// Ours: roles, thresholds and scopes, endorsed by people's keys.
+    Delegated,
+}
+
+impl LogKind {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::Delegated => "delegated",
+        }
+    }
+}
+
+/// A release taken back: still there for those who locked it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Yank {
+    /// The time of the record that did it.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// The ids of the keys that did it.
+    pub key_ids: Vec<String>,
+}
+
+/// Where a record is: in its package's log and in the registry's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordPlace {
+    /// Its index in the registry's log.
+    pub log_index: u64,
+    /// Its id.
+    pub record_id: String,
+    /// The id of its package's log.
+    pub log_id: String,
+    /// Whose rules that log follows.
+    pub log_kind: LogKind,
+}
+
+/// The signed tree head that an answer is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// Entries in the tree.
+    pub size: u64,
+    /// When it was signed.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// The root of the tree.
+    pub root: String,
+}
