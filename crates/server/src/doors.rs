@@ -4,4 +4,5 @@ pub(crate) mod log;
 pub(crate) mod oci;
 pub(crate) mod probe;
 pub(crate) mod warg;
+pub mod web;
 pub(crate) mod wellknown;

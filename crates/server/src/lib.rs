@@ -12,5 +12,6 @@ mod listen;
 mod metrics;
 mod router;
 
+pub use doors::web;
 pub use listen::{raise_descriptor_limit, serve};
 pub use router::{Options, log_door, oci_door, probes, router, warg_door};

@@ -1,0 +1,157 @@
+//! Each page: its values, gathered for its template.
+
+use askama::Template;
+use wargate_wire::api::{Checkpoint, Inspection, Kind, Level, Package, PackageList, Problem, Release};
+
+use super::copy::{self, CopyLine};
+use super::{
+    EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, PARTS_SHOWN_MAX, RELEASES_SHOWN_MAX,
+    SUMMARY_CHARS_MAX, Site, WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external, filters,
+};
+
+/// What all pages have around their own.
+struct Frame<'a> {
+    site: &'a Site,
+    title: String,
+    /// What stands in the search field.
+    query: &'a str,
+    /// The page's twin.
+    json: Option<String>,
+    checkpoint: Option<&'a Checkpoint>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(site: &'a Site, title: &str, checkpoint: &'a Checkpoint, json: String) -> Self {
+        let title = format!("{title} · {}", site.name);
+        Self { site, title, query: "", json: Some(json), checkpoint: Some(checkpoint) }
+    }
+
+    fn style(&self) -> String {
+        self.site.path(&format!("assets/{}", assets::STYLE.name))
+    }
+
+    fn script(&self) -> String {
+        self.site.path(&format!("assets/{}", assets::SCRIPT.name))
+    }
+
+    fn mark(&self) -> String {
+        self.site.path(&format!("assets/{}", assets::MARK.name))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage<'a> {
+    frame: Frame<'a>,
+    list: &'a PackageList,
+    first: bool,
+    next: Option<String>,
+    trust: Option<CopyLine>,
+}
+
+#[derive(Template)]
+#[template(path = "package.html")]
+struct PackagePage<'a> {
+    frame: Frame<'a>,
+    package: &'a Package,
+    lines: Vec<CopyLine>,
+}
+
+#[derive(Template)]
+#[template(path = "release.html")]
+struct ReleasePage<'a> {
+    frame: Frame<'a>,
+    release: &'a Release,
+    lines: Vec<CopyLine>,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: Frame<'a>,
+    problem: &'a Problem,
+}
+
+/// `/`: packages by name. `after` is the cursor that the page was asked for.
+#[must_use]
+pub fn render_list(list: &PackageList, after: Option<&str>, site: &Site) -> String {
+    let query = list.query.as_deref();
+    let title = query.map_or_else(|| "Packages".to_owned(), |query| format!("“{query}”"));
+    let mut frame = Frame::new(site, &title, &list.checkpoint, site.list_json(query, after));
+    frame.query = query.unwrap_or_default();
+    let next = list.next.as_deref().map(|next| site.list(query, Some(next)));
+    let first = query.is_none() && after.is_none();
+    let trust = copy::trust(site).filter(|_| first);
+    finish(&ListPage { frame, list, first, next, trust })
+}
+
+/// `/NAMESPACE/NAME`: a package with its releases.
+#[must_use]
+pub fn render_package(package: &Package, site: &Site) -> String {
+    let json = format!("{}.json", site.package(&package.name));
+    let frame = Frame::new(site, &package.name, &package.checkpoint, json);
+    let latest = package.latest.as_deref();
+    let lines = latest.map(|version| copy::lines(site, &package.name, version)).unwrap_or_default();
+    finish(&PackagePage { frame, package, lines })
+}
+
+/// `/NAMESPACE/NAME/VERSION`: all about one release.
+#[must_use]
+pub fn render_release(release: &Release, site: &Site) -> String {
+    let json = format!("{}.json", site.release(&release.name, &release.version));
+    let title = format!("{} {}", release.name, release.version);
+    let frame = Frame::new(site, &title, &release.checkpoint, json);
+    let lines = copy::lines(site, &release.name, &release.version);
+    finish(&ReleasePage { frame, release, lines })
+}
+
+/// What is shown instead of a page that isn't there or went wrong.
+#[must_use]
+pub fn render_problem(problem: &Problem, site: &Site) -> String {
+    let title = format!("{} · {}", problem.status, site.name);
+    let frame = Frame { site, title, query: "", json: None, checkpoint: None };
+    finish(&ProblemPage { frame, problem })
+}
+
+/// Writing to a string cannot fail, and the filters don't; should a template learn to, its page is empty.
+fn finish(page: &impl Template) -> String {
+    page.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "couldn't write a page; this is a bug in Wargate");
+        String::new()
+    })
+}
+
+/// How a level is drawn.
+fn level_class(level: &Level) -> &'static str {
+    match level {
+        Level::PublisherKey => "level publisher",
+        Level::RegistryForCi => "level ci",
+        Level::RegistryForAccount => "level account",
+    }
+}
+
+/// What a level means, in a sentence.
+fn level_meaning(level: &Level) -> &'static str {
+    match level {
+        Level::PublisherKey => {
+            "Signed with a key of the publisher’s own. The registry could not have made this release."
+        }
+        Level::RegistryForCi => {
+            "Signed by the registry, for a CI job whose identity its issuer vouched for. It is the registry’s word."
+        }
+        Level::RegistryForAccount => {
+            "Signed by the registry, for somebody with an account here. It is the registry’s word."
+        }
+    }
+}
+
+/// The WIT text, if a page can bear it.
+fn shown_wit(inspection: &Inspection) -> Option<&str> {
+    let text = inspection.wit.as_ref()?.text.as_deref()?;
+    (text.len() <= WIT_SHOWN_BYTES_MAX).then_some(text)
+}
+
+/// How many are there but not shown.
+fn left_out<T>(all: &[T], shown_max: usize) -> u64 {
+    all.len().saturating_sub(shown_max) as u64
+}

@@ -1,0 +1,142 @@
+//! The pages: what they look like, and that no value can break them.
+
+mod contrast;
+mod fixtures;
+mod html;
+
+use fixtures::{hostile, hostile_text, list, module, package, problem, release, site, with_every_text};
+use wargate_server::web::{self, render_list, render_package, render_problem, render_release};
+use wargate_wire::api::{Extern, PackageList, Release};
+
+/// Every page with ordinary and extraordinary values.
+fn pages() -> Vec<(&'static str, String)> {
+    let site = site();
+    let found = PackageList { query: Some("acme \"<&".into()), next: None, ..list() };
+    let nothing_found = PackageList { packages: Vec::new(), ..found.clone() };
+    let empty = PackageList { query: None, ..nothing_found.clone() };
+    let unseen = Release { inspection: None, kind: None, size: None, latest: None, ..release() };
+    let mut bare = package();
+    (bare.latest, bare.description) = (None, None);
+    bare.releases.clear();
+    bare.owners.clear();
+    vec![
+        ("list", render_list(&list(), None, &site)),
+        ("list_found", render_list(&found, Some("acme:a"), &site)),
+        ("list_nothing_found", render_list(&nothing_found, None, &site)),
+        ("list_empty", render_list(&empty, None, &site)),
+        ("package", render_package(&package(), &site)),
+        ("package_bare", render_package(&bare, &site)),
+        ("release", render_release(&release(), &site)),
+        ("release_module", render_release(&module(), &site)),
+        ("release_unseen", render_release(&unseen, &site)),
+        ("release_hostile", render_release(&hostile(), &site)),
+        ("problem", render_problem(&problem(), &site)),
+    ]
+}
+
+/// Every page with every text of every value replaced, the registry's own included.
+fn pages_of(text: &str) -> Vec<(&'static str, String)> {
+    let mut site = site();
+    text.clone_into(&mut site.name);
+    site.root_id = Some(text.into());
+    vec![
+        ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),
+        ("package", render_package(&with_every_text(&package(), text), &site)),
+        ("release", render_release(&with_every_text(&release(), text), &site)),
+        ("module", render_release(&with_every_text(&module(), text), &site)),
+        ("hostile", render_release(&with_every_text(&hostile(), text), &site)),
+        ("problem", render_problem(&with_every_text(&problem(), text), &site)),
+    ]
+}
+
+#[test]
+fn every_page_is_the_one_that_was_reviewed() {
+    for (name, page) in pages() {
+        // The names of files change with their content; that is tested elsewhere.
+        let hashes = [(r"(style|copy|mark)-[0-9a-f]{16}", "$1-HASH")];
+        insta::with_settings!({ filters => hashes, snapshot_suffix => name }, {
+            insta::assert_snapshot!("page", page);
+        });
+    }
+}
+
+#[test]
+fn every_page_holds_together_whatever_its_values_hold() {
+    let all = [pages(), pages_of(&hostile_text()), pages_of(""), pages_of("javascript:alert(1)")].concat();
+    for (name, page) in all {
+        let tags = html::read(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut ids: Vec<_> = tags.iter().filter_map(|tag| tag.get("id")).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{name}: an id is there twice");
+        for label in tags.iter().filter_map(|tag| tag.get("aria-labelledby")) {
+            assert!(ids.binary_search(&label).is_ok(), "{name}: no {label}");
+        }
+        assert_eq!(tags.iter().filter(|tag| tag.name == "h1").count(), 1, "{name}");
+        let tables = tags.iter().filter(|tag| tag.name == "table").count();
+        assert_eq!(tags.iter().filter(|tag| tag.name == "caption").count(), tables, "{name}");
+    }
+}
+
+#[test]
+fn nothing_on_a_page_runs_or_loads_but_our_own_files() {
+    for (name, page) in [pages(), pages_of(&hostile_text()), pages_of("javascript:alert(1)")].concat() {
+        for tag in html::read(&page).unwrap() {
+            for (key, value) in &tag.attributes {
+                assert!(!key.starts_with("on") && key != "style", "{name}: {tag:?}");
+                if key == "src"
+                    || (key == "href" && tag.name == "link" && tag.get("rel") != Some("alternate"))
+                {
+                    let file = value.strip_prefix("/assets/").unwrap_or_else(|| panic!("{name}: {value}"));
+                    assert!(web::asset(file).is_some(), "{name}: {file}");
+                }
+                if key == "href" || key == "action" {
+                    let outside = value.starts_with("https://") || value.starts_with("http://");
+                    let inside = value.starts_with('/') && !value.starts_with("//") || value == "#main";
+                    assert!(inside || outside, "{name}: {value}");
+                    assert!(inside || tag.get("rel") == Some("noopener nofollow ugc"), "{name}: {value}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_text_turns_hides_or_forges_what_is_around_it() {
+    for (name, page) in [pages(), pages_of(&hostile_text())].concat() {
+        let bad = page.chars().find(|c| {
+            matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+                || (c.is_control() && *c != '\n')
+        });
+        assert_eq!(bad, None, "{name}");
+        assert!(!page.contains("<script>") && !page.contains("<img"), "{name}");
+    }
+    let page = render_release(&hostile(), &site());
+    assert!(page.contains("&#60;script&#62;alert(1)") && page.contains("\\u{202e}evil"));
+    assert!(!page.contains("href=\"javascript") && !page.contains("href=\"https://git.example@"));
+}
+
+#[test]
+fn a_page_of_the_largest_release_stays_bounded() {
+    let mut release = release();
+    let inspection = release.inspection.as_mut().unwrap();
+    inspection.imports = vec![Extern { name: "a".repeat(1024), ..Extern::default() }; 10_000];
+    inspection.wit.as_mut().unwrap().text = Some("x".repeat(1 << 20));
+    let page = render_release(&release, &site());
+    assert!(page.len() < 1 << 20, "{} bytes", page.len());
+    assert!(page.contains("9,500 more of them") && page.contains("too large for a page"));
+}
+
+#[test]
+fn a_registry_below_a_path_keeps_its_links_there() {
+    let mut site = site();
+    site.url = "https://example.org/wasm".into();
+    for page in [render_list(&list(), None, &site), render_release(&release(), &site)] {
+        for tag in html::read(&page).unwrap() {
+            for link in [tag.get("href"), tag.get("src"), tag.get("action")].into_iter().flatten() {
+                assert!(!link.starts_with('/') || link.starts_with("/wasm/"), "{link}");
+            }
+        }
+    }
+}
