@@ -45,6 +45,9 @@ pub const SUMMARY_CHARS_MAX: usize = 160;
 /// Characters of a description under a page's title.
 pub const LEAD_CHARS_MAX: usize = 320;
 
+/// Characters of what else a publisher says; the rest is in the page's twin.
+pub const CLAIM_CHARS_MAX: usize = 400;
+
 /// The registry whose pages these are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {

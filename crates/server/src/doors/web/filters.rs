@@ -1,5 +1,7 @@
 //! How values look to people.
 
+#![expect(unreachable_pub, reason = "the attribute makes public items of a private module")]
+
 use askama::{Result, Values, filter_fn};
 
 /// Characters of a digest's or key's hash that a table shows.

@@ -1,12 +1,15 @@
 //! Each page: its values, gathered for its template.
 
 use askama::Template;
-use wargate_wire::api::{Checkpoint, Inspection, Kind, Level, Package, PackageList, Problem, Release};
+use wargate_wire::api::{
+    Checkpoint, Inspection, Kind, Level, Metadata, Package, PackageList, Problem, Release,
+};
 
 use super::copy::{self, CopyLine};
 use super::{
-    EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, PARTS_SHOWN_MAX, RELEASES_SHOWN_MAX,
-    SUMMARY_CHARS_MAX, Site, WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external, filters,
+    CLAIM_CHARS_MAX, EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, PARTS_SHOWN_MAX,
+    RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site, WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external,
+    filters,
 };
 
 /// What all pages have around their own.
@@ -44,7 +47,6 @@ impl<'a> Frame<'a> {
 struct ListPage<'a> {
     frame: Frame<'a>,
     list: &'a PackageList,
-    first: bool,
     next: Option<String>,
     trust: Option<CopyLine>,
 }
@@ -82,7 +84,7 @@ pub fn render_list(list: &PackageList, after: Option<&str>, site: &Site) -> Stri
     let next = list.next.as_deref().map(|next| site.list(query, Some(next)));
     let first = query.is_none() && after.is_none();
     let trust = copy::trust(site).filter(|_| first);
-    finish(&ListPage { frame, list, first, next, trust })
+    finish(&ListPage { frame, list, next, trust })
 }
 
 /// `/NAMESPACE/NAME`: a package with its releases.
@@ -143,6 +145,20 @@ fn level_meaning(level: &Level) -> &'static str {
             "Signed by the registry, for somebody with an account here. It is the registry’s word."
         }
     }
+}
+
+/// Whether the publisher says anything that the facts have a line for.
+fn says_something(said: &Metadata) -> bool {
+    let texts = [
+        &said.name,
+        &said.authors,
+        &said.licenses,
+        &said.source,
+        &said.homepage,
+        &said.revision,
+        &said.version,
+    ];
+    texts.iter().any(|text| text.is_some())
 }
 
 /// The WIT text, if a page can bear it.
