@@ -46,7 +46,13 @@ pub const SUMMARY_CHARS_MAX: usize = 160;
 pub const LEAD_CHARS_MAX: usize = 320;
 
 /// Characters of what else a publisher says; the rest is in the page's twin.
-pub const CLAIM_CHARS_MAX: usize = 400;
+pub const CLAIM_CHARS_MAX: usize = 200;
+
+/// Characters of a version in a list.
+pub const VERSION_CHARS_MAX: usize = 32;
+
+/// Characters of a `producers` field's name, which is one of three words in an honest file.
+pub const PRODUCER_FIELD_CHARS_MAX: usize = 16;
 
 /// The registry whose pages these are.
 #[derive(Debug, Clone, PartialEq, Eq)]

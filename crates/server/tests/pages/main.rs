@@ -1,5 +1,7 @@
 //! The pages: what they look like, and that no value can break them.
 
+#![expect(clippy::unwrap_used, reason = "a failure here is the test's failure")]
+
 mod contrast;
 mod fixtures;
 mod html;

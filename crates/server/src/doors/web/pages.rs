@@ -8,8 +8,8 @@ use wargate_wire::api::{
 use super::copy::{self, CopyLine};
 use super::{
     CLAIM_CHARS_MAX, EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, PARTS_SHOWN_MAX,
-    RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site, WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external,
-    filters,
+    PRODUCER_FIELD_CHARS_MAX, RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site, VERSION_CHARS_MAX,
+    WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external, filters,
 };
 
 /// What all pages have around their own.
