@@ -56,6 +56,20 @@ pub enum Error {
         /// The digest.
         digest: String,
     },
+    /// No package of this name was ever begun.
+    #[error("there is no package `{name}`")]
+    UnknownPackage {
+        /// Its name.
+        name: PackageName,
+    },
+    /// The package never released this version.
+    #[error("`{name}` has no version {version}")]
+    UnknownRelease {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+    },
     /// Nothing was ever pushed under this name.
     #[error("repository `{repository}` is not known here")]
     UnknownRepository {

@@ -15,6 +15,7 @@ use wargate_core::map::proof::{MapProofBundle, prove};
 use wargate_core::name::LogName;
 
 use crate::content::{self, Content};
+use crate::db::{Row, Statement};
 use crate::error::Error;
 use crate::files::{self, StaticFile, StaticPath};
 use crate::limits::{CACHED_LOG_RECORDS_MAX, PROOF_LEAVES_MAX, RECORDS_PER_REPLY_MAX};
@@ -78,6 +79,11 @@ fn page_of(
 impl Snapshot {
     pub(crate) fn of(shared: &Arc<Shared>) -> Self {
         Self { shared: shared.clone(), state: shared.state.load_full() }
+    }
+
+    /// Asks the ledger.
+    pub(crate) async fn read(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
+        Ok(self.shared.db.read(statements).await?)
     }
 
     /// The pinned checkpoint.

@@ -42,7 +42,11 @@ pub(crate) fn message(status: StatusCode, message: impl Into<String>) -> WargErr
 }
 
 pub(crate) async fn no_such_route(request: Request) -> Response {
-    warg_error(&message(StatusCode::NOT_FOUND, format!("there is nothing at `{}`", request.uri().path())))
+    no_such_path(request.uri().path())
+}
+
+pub(crate) fn no_such_path(path: &str) -> Response {
+    warg_error(&message(StatusCode::NOT_FOUND, format!("there is nothing at `{path}`")))
 }
 
 pub(crate) async fn no_such_method(request: Request) -> Response {

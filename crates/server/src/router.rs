@@ -7,7 +7,7 @@ use axum::middleware;
 use axum::routing::{any, get, post};
 use wargate_registry::Registry;
 
-use crate::doors::{log, oci, probe, warg, wellknown};
+use crate::doors::{catalog, log, oci, probe, warg, wellknown};
 use crate::http;
 use crate::metrics::Metrics;
 
@@ -36,8 +36,13 @@ impl Door {
 /// All doors.
 pub fn router(registry: Registry, options: Options) -> Router {
     let door = Door::new(registry, options);
-    let routes =
-        warg_routes().merge(oci_routes()).merge(log_routes()).merge(probe_routes()).merge(wellknown_routes());
+    let routes = warg_routes()
+        .merge(oci_routes())
+        .merge(log_routes())
+        .merge(probe_routes())
+        .merge(wellknown_routes())
+        .merge(catalog::api_routes())
+        .merge(catalog::page_routes());
     finish(routes, door)
 }
 

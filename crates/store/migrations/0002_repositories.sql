@@ -42,6 +42,9 @@ create table derived_manifests (
     primary key (log, version)
 ) /* clustered */;
 
+-- For lists of packages by name.
+create index logs_by_name on logs (name);
+
 -- inspections: what content is. claims: 1 if the bytes say a name or a version of their own, which a release must match.
 create table inspections (
     digest bytea not null primary key,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use wargate_core::authority;
 use wargate_core::id::LogId;
 use wargate_core::key::{KeyId, PublicKey};
-use wargate_core::name::LogName;
+use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{Accepted, Effect};
 use wargate_core::v1::package::{Head, KeyState, PermissionSet};
 
@@ -67,6 +67,33 @@ pub(crate) fn names(rows: Vec<Row>) -> Result<BTreeMap<u64, LogName>, Error> {
             Ok((columns.unsigned("index")?, columns.parse("name")?))
         })
         .collect()
+}
+
+/// Names of packages in order, after one of them, that hold a text: [`package_names`].
+pub(crate) fn select_packages(holding: &str, after: &str, limit: usize) -> Statement {
+    let escaped: String =
+        holding.chars().flat_map(|c| ['\\', c].into_iter().skip(usize::from(c.is_alphanumeric()))).collect();
+    Statement::new(
+        "select name from logs where name > $1 and name like '%:%' and name like $2 escape '\\' order by name limit $3",
+        vec![text(after), text(&format!("%{escaped}%")), int(limit as u64)],
+    )
+}
+
+pub(crate) fn package_names(rows: Vec<Row>) -> Result<Vec<PackageName>, Error> {
+    rows.into_iter().map(|row| Columns::of(row).parse("package name")).collect()
+}
+
+/// The ids of all keys of a v1 log that may do anything: [`key_ids`].
+pub(crate) fn select_key_ids(log: &LogId) -> Statement {
+    Statement::new(
+        "select k.key_id from logs l join log_keys k on k.log = l.first_idx \
+         where l.log_id = $1 and k.permissions > 0 order by k.key_id",
+        vec![bytes(log.as_bytes())],
+    )
+}
+
+pub(crate) fn key_ids(rows: Vec<Row>) -> Result<Vec<KeyId>, Error> {
+    rows.into_iter().map(|row| Ok(KeyId::from_digest(Columns::of(row).digest("key id")?))).collect()
 }
 
 pub(crate) fn select_key(log: &LogId, key: &KeyId) -> Statement {

@@ -21,7 +21,7 @@ pub(crate) struct ReleaseRow {
     pub(crate) content: Digest,
     /// The manifest that its record names.
     pub(crate) manifest: Option<Digest>,
-    /// The index of the record that last changed it.
+    /// The index of the record that released it.
     pub(crate) index: u64,
     pub(crate) record: RecordId,
     pub(crate) time: Time,
@@ -39,6 +39,31 @@ pub(crate) fn select(log: &LogId, version: &Version) -> Statement {
          from logs l join releases r on r.log = l.first_idx where l.log_id = $1 and r.version = $2",
         vec![bytes(log.as_bytes()), text(version)],
     )
+}
+
+/// All versions of a package, with what is known of their content, in no order that means anything: [`views`].
+pub(crate) fn select_views(log: &LogId) -> Statement {
+    Statement::new(
+        "select r.version, r.content, r.manifest, r.idx, r.record_id, r.seconds, r.nanos, \
+         r.yanked_seconds, r.yanked_nanos, r.by_key, r.yanked_by, r.fact, c.size, i.kind \
+         from logs l join releases r on r.log = l.first_idx \
+         left join content c on c.digest = r.content left join inspections i on i.digest = r.content \
+         where l.log_id = $1",
+        vec![bytes(log.as_bytes())],
+    )
+}
+
+/// A release with its content's size in bytes and kind, as far as they are known.
+pub(crate) type View = (ReleaseRow, Option<u64>, Option<String>);
+
+pub(crate) fn views(rows: Vec<Row>) -> Result<Vec<View>, Error> {
+    rows.into_iter()
+        .map(|mut columns| {
+            let known = columns.split_off(columns.len().saturating_sub(2));
+            let mut known = Columns::of(known);
+            Ok((row(columns)?, known.optional_unsigned("size")?, known.optional_text("kind")?))
+        })
+        .collect()
 }
 
 /// All versions of a package, in no order that means anything: [`rows`].
@@ -79,6 +104,11 @@ fn odd(what: &str) -> Error {
 }
 
 impl ReleaseRow {
+    /// The key that released it, in a v1 log; the one that yanked it.
+    pub(crate) fn v1_keys(&self) -> (Option<KeyId>, Option<KeyId>) {
+        (self.by_key, self.yanked_by)
+    }
+
     /// The release as a v1 log's rules know it.
     pub(crate) fn v1(self) -> Result<Release, Error> {
         let by = self.by_key.ok_or_else(|| odd("its key"))?;
@@ -91,9 +121,9 @@ impl ReleaseRow {
     }
 
     /// The release as a delegated log's rules know it.
-    pub(crate) fn delegated(self) -> Result<authority::Release, Error> {
-        let fact = self.fact.ok_or_else(|| odd("its fact"))?;
-        authority::Release::decode(&fact).map_err(|error| Error::internal("read a release", error))
+    pub(crate) fn delegated(&self) -> Result<authority::Release, Error> {
+        let fact = self.fact.as_ref().ok_or_else(|| odd("its fact"))?;
+        authority::Release::decode(fact).map_err(|error| Error::internal("read a release", error))
     }
 }
 

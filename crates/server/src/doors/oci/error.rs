@@ -62,6 +62,8 @@ pub(super) fn of(error: Error) -> Failed {
         // Nothing at this door asks for records.
         Error::UnknownLog { .. }
         | Error::UnknownRecord { .. }
+        | Error::UnknownPackage { .. }
+        | Error::UnknownRelease { .. }
         | Error::UnknownFetchToken { .. }
         | Error::UnknownSize { .. }
         | Error::UnknownLeaf { .. }

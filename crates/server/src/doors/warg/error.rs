@@ -62,6 +62,8 @@ impl From<Error> for Failed {
             Error::UnsupportedDigest { .. }
             | Error::UnknownRepository { .. }
             | Error::UnknownManifest { .. }
+            | Error::UnknownPackage { .. }
+            | Error::UnknownRelease { .. }
             | Error::UnknownUpload { .. }
             | Error::MissingParts { .. }
             | Error::LatestFollows { .. } => message(StatusCode::NOT_FOUND, text),
