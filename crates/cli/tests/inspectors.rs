@@ -15,7 +15,9 @@ use futures::future::join_all;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use support::{corpus, wargate};
 use wargate_component::{Inspection, Refused, inspect};
-use wargate_registry::inspector::{Bounds, Excess, InProcess, InspectError, Inspector, Inspectors, Program};
+use wargate_registry::inspector::{
+    Bounds, Excess, InProcess, InspectError, Inspector, Inspectors, Program, serve_child,
+};
 
 /// What an answer may take beyond its bound, on a machine that does something else at the same time.
 const GRACE: Duration = Duration::from_secs(10);
@@ -122,13 +124,16 @@ async fn hostile_files_are_answered_in_time_while_others_go_on() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_file_is_bounded() {
     let mut too_large = Vec::new();
     flate2::read::GzDecoder::new(&corpus::read("hostile/24_repetitive_256m.wasm.gz")[..])
         .read_to_end(&mut too_large)
         .unwrap();
-    let pool = Inspectors::with_bounds(real(), one_child());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pids");
+    let pool = Inspectors::with_bounds(noted(&file), one_child());
     let refused = pool.inspect(too_large.into()).await.unwrap_err();
     assert!(matches!(refused, InspectError::Refused(Refused::Limit { what, .. }) if what == "bytes"));
     let start = Instant::now();
@@ -136,6 +141,15 @@ async fn the_largest_file_is_bounded() {
     println!("256 MiB took {:?}", start.elapsed());
     assert!(start.elapsed() < Bounds::default().inspect_max + GRACE);
     assert_eq!((found.size, found.metadata.sections.len()), (256 << 20, 1));
+    // The child that had it in memory gave that back.
+    let status = PathBuf::from(format!("/proc/{}/status", pids(&file)[0].as_raw_nonzero()));
+    let status = std::fs::read_to_string(status).unwrap();
+    let memory = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    println!("at most {} kB, then {} kB", memory("VmHWM:"), memory("VmRSS:"));
+    assert!(memory("VmRSS:") < 64 << 10, "{status}");
 }
 
 /// A component of this size, all of it one section of zeros.
@@ -277,6 +291,31 @@ async fn a_program_that_is_no_inspector_is_the_registrys_trouble_and_never_hangs
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_says_too_much_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = corpus::read(LARGE);
+    let mut job = u32::try_from(content.len()).unwrap().to_be_bytes().to_vec();
+    job.extend(&content);
+    let mut said = Vec::new();
+    serve_child(&job[..], &mut said).unwrap();
+    let greeting = greeting(folder.path());
+    let (answer, early) = (folder.path().join("answer"), folder.path().join("early"));
+    // Both are less than a pipe takes at once.
+    std::fs::write(&answer, &said[std::fs::read(&greeting).unwrap().len()..]).unwrap();
+    std::fs::write(&early, [std::fs::read(&greeting).unwrap(), vec![0; 4]].concat()).unwrap();
+    let once = r#"cat "$0"; head -c "$2" > /dev/null; cat "$1"; exec cat > /dev/null"#;
+    let twice = r#"cat "$0"; head -c "$2" > /dev/null; cat "$1" "$0"; exec cat > /dev/null"#;
+    let length = PathBuf::from(job.len().to_string());
+    let ask = async |text, first: &Path| {
+        let program = script(text, &[first, &answer, &length]);
+        Inspectors::with_bounds(program, one_child()).inspect(content.clone()).await
+    };
+    assert_eq!(ask(once, &greeting).await.unwrap(), inspect(&content).unwrap());
+    assert_excess(&ask(twice, &greeting).await, Excess::Ended);
+    assert!(matches!(ask(once, &early).await, Err(InspectError::Failed { .. })));
+}
+
 /// What the real program says first.
 fn greeting(folder: &Path) -> PathBuf {
     let output = wargate(&["inspect"]).output().unwrap();
@@ -292,17 +331,18 @@ async fn a_child_that_answers_nonsense_is_ended() {
     let greeting = greeting(folder.path());
     let inspect_max = Duration::from_secs(2);
     let (ended, late) = (Excess::Ended, Excess::Time { max_ms: 2_000 });
+    // `exec` closes the output, the last `true` keeps the shell and with it the output.
     let cases = [
         (r#"cat "$0""#, ended),
         (r#"cat "$0"; exit 1"#, ended),
         // It says the file back before it has it whole, and neither side reads on.
         (r#"cat "$0" -"#, late),
-        (r#"cat "$0"; cat > /dev/null & yes"#, ended),
-        (r#"cat "$0"; printf '\000\000\000\002{}'; exec cat > /dev/null"#, ended),
-        (r#"cat "$0"; printf '\377\377\377\377'; exec cat > /dev/null"#, ended),
+        (r#"cat "$0"; yes & exec cat > /dev/null"#, ended),
+        (r#"cat "$0"; printf '\000\000\000\002{}'; cat > /dev/null; true"#, ended),
+        (r#"cat "$0"; printf '\377\377\377\377'; cat > /dev/null; true"#, ended),
         (r#"cat "$0"; exec sleep 1000"#, late),
-        (r#"cat "$0"; exec cat > /dev/null"#, late),
-        (r#"cat "$0"; printf '\000\000\000\377abc'; exec cat > /dev/null"#, late),
+        (r#"cat "$0"; cat > /dev/null; true"#, late),
+        (r#"cat "$0"; printf '\000\000\000\377abc'; cat > /dev/null; true"#, late),
     ];
     for (text, wanted) in cases {
         let pool = Inspectors::with_bounds(script(text, &[&greeting]), Bounds { inspect_max, ..one_child() });
@@ -376,10 +416,16 @@ async fn a_child_bounds_itself_and_inherits_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn measured_inspections_in_a_second() {
     let cases = ["made/add-1.2.3.wasm", "made/p3-command-dummy.wasm", LARGE];
+    let ways = [
+        ("in process if small", true, 1_000),
+        ("in a child", false, 1_000),
+        ("each in its own child", false, 1),
+    ];
     for file in cases {
         let content = corpus::read(file);
-        for in_process in [true, false] {
-            let pool = Arc::new(Inspectors::with_bounds(real(), Bounds { in_process, ..Bounds::default() }));
+        for (way, in_process, inspections_per_child_max) in ways {
+            let bounds = Bounds { in_process, inspections_per_child_max, ..Bounds::default() };
+            let pool = Arc::new(Inspectors::with_bounds(real(), bounds));
             pool.inspect(content.clone()).await.unwrap();
             let (count, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
             let ask = |_| {
@@ -393,7 +439,7 @@ async fn measured_inspections_in_a_second() {
             };
             join_all((0..4).map(ask)).await;
             let rate = count.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
-            println!("{file}, in process if small: {in_process}: {rate:.0} a second");
+            println!("{file}, {way}: {rate:.0} a second");
         }
     }
 }

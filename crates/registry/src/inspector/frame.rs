@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Largest answer of an inspector, in bytes: 64 MiB. Names of [`wargate_component::limits`] long and many, and
-/// WIT text and documentation, each escaped, stay below it.
+/// Largest answer of an inspector, in bytes: 64 MiB. WIT text, documentation and 10,000 names of usual length stay
+/// far below it; a file of which there is more to say is refused.
 pub const ANSWER_BYTES_MAX: u32 = 64 << 20;
 
 /// What is reserved for a frame before any of it has come, in bytes: a length alone costs nothing.

@@ -80,6 +80,9 @@ impl Process {
             Ok(Err(_)) => return Err(failed("is no inspector, or ended at once")),
             Err(_) => return Err(failed("says nothing")),
         }
+        if !output.buffer().is_empty() {
+            return Err(failed("says more than it was asked"));
+        }
         Ok(Self { child, input, output, inspections: 0 })
     }
 
@@ -103,6 +106,10 @@ impl Process {
         let max_ms = u64::try_from(time_max.as_millis()).unwrap_or(u64::MAX);
         let answered = timeout(time_max, asking).await.map_err(|_| Excess::Time { max_ms })?;
         let answer = answered.map_err(|error| broken(&error))?;
+        // What it said too much would be taken for its next answer.
+        if !self.output.buffer().is_empty() {
+            return Err(Excess::Ended);
+        }
         if answer.len() <= READ_INLINE_BYTES_MAX {
             return serde_json::from_slice(&answer).map_err(|error| broken(&error));
         }
