@@ -294,26 +294,27 @@ async fn a_program_that_is_no_inspector_is_the_registrys_trouble_and_never_hangs
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_that_says_too_much_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
-    let content = corpus::read(LARGE);
+    let content = corpus::read("made/add-1.2.3.wasm");
     let mut job = u32::try_from(content.len()).unwrap().to_be_bytes().to_vec();
     job.extend(&content);
     let mut said = Vec::new();
     serve_child(&job[..], &mut said).unwrap();
-    let greeting = greeting(folder.path());
-    let (answer, early) = (folder.path().join("answer"), folder.path().join("early"));
-    // Both are less than a pipe takes at once.
-    std::fs::write(&answer, &said[std::fs::read(&greeting).unwrap().len()..]).unwrap();
-    std::fs::write(&early, [std::fs::read(&greeting).unwrap(), vec![0; 4]].concat()).unwrap();
-    let once = r#"cat "$0"; head -c "$2" > /dev/null; cat "$1"; exec cat > /dev/null"#;
-    let twice = r#"cat "$0"; head -c "$2" > /dev/null; cat "$1" "$0"; exec cat > /dev/null"#;
-    let length = PathBuf::from(job.len().to_string());
-    let ask = async |text, first: &Path| {
-        let program = script(text, &[first, &answer, &length]);
+    let greeting = std::fs::read(greeting(folder.path())).unwrap();
+    let answer = &said[greeting.len()..];
+    let ask = async |first: &[u8], then: &[u8]| {
+        // What is not longer than this is written and read at once.
+        assert!(first.len().max(then.len()) < 4096);
+        let (first_file, then_file) = (folder.path().join("first"), folder.path().join("then"));
+        std::fs::write(&first_file, first).unwrap();
+        std::fs::write(&then_file, then).unwrap();
+        let text = r#"cat "$0"; head -c "$2" > /dev/null; cat "$1"; cat > /dev/null; true"#;
+        let program = script(text, &[&first_file, &then_file, Path::new(&job.len().to_string())]);
         Inspectors::with_bounds(program, one_child()).inspect(content.clone()).await
     };
-    assert_eq!(ask(once, &greeting).await.unwrap(), inspect(&content).unwrap());
-    assert_excess(&ask(twice, &greeting).await, Excess::Ended);
-    assert!(matches!(ask(once, &early).await, Err(InspectError::Failed { .. })));
+    assert_eq!(ask(&greeting, answer).await.unwrap(), inspect(&content).unwrap());
+    assert_excess(&ask(&greeting, &[answer, b"\0"].concat()).await, Excess::Ended);
+    let early = ask(&[&greeting[..], b"\0"].concat(), answer).await;
+    assert!(matches!(early, Err(InspectError::Failed { .. })), "{early:?}");
 }
 
 /// What the real program says first.
@@ -331,18 +332,18 @@ async fn a_child_that_answers_nonsense_is_ended() {
     let greeting = greeting(folder.path());
     let inspect_max = Duration::from_secs(2);
     let (ended, late) = (Excess::Ended, Excess::Time { max_ms: 2_000 });
-    // `exec` closes the output, the last `true` keeps the shell and with it the output.
+    // The last `true` keeps the shell and with it the output; `head` waits until there is a file.
     let cases = [
         (r#"cat "$0""#, ended),
         (r#"cat "$0"; exit 1"#, ended),
         // It says the file back before it has it whole, and neither side reads on.
         (r#"cat "$0" -"#, late),
-        (r#"cat "$0"; yes & exec cat > /dev/null"#, ended),
-        (r#"cat "$0"; printf '\000\000\000\002{}'; cat > /dev/null; true"#, ended),
-        (r#"cat "$0"; printf '\377\377\377\377'; cat > /dev/null; true"#, ended),
+        (r#"cat "$0"; head -c 1 > /dev/null; yes & exec cat > /dev/null"#, ended),
+        (r#"cat "$0"; head -c 1 > /dev/null; printf '\000\000\000\002{}'; cat > /dev/null; true"#, ended),
+        (r#"cat "$0"; head -c 1 > /dev/null; printf '\377\377\377\377'; cat > /dev/null; true"#, ended),
         (r#"cat "$0"; exec sleep 1000"#, late),
         (r#"cat "$0"; cat > /dev/null; true"#, late),
-        (r#"cat "$0"; printf '\000\000\000\377abc'; cat > /dev/null; true"#, late),
+        (r#"cat "$0"; head -c 1 > /dev/null; printf '\000\000\000\377abc'; cat > /dev/null; true"#, late),
     ];
     for (text, wanted) in cases {
         let pool = Inspectors::with_bounds(script(text, &[&greeting]), Bounds { inspect_max, ..one_child() });

@@ -106,7 +106,7 @@ impl Process {
         let max_ms = u64::try_from(time_max.as_millis()).unwrap_or(u64::MAX);
         let answered = timeout(time_max, asking).await.map_err(|_| Excess::Time { max_ms })?;
         let answer = answered.map_err(|error| broken(&error))?;
-        // What it said too much would be taken for its next answer.
+        // What it said too much would be taken for its next answer. A child of ours never does.
         if !self.output.buffer().is_empty() {
             return Err(Excess::Ended);
         }
