@@ -105,9 +105,8 @@ async fn open_registry(
     let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
     let mut registry = Config::new(origin, keys.commit);
     registry.publishing_key = keys.publishing.map(Arc::new);
-    // Untrusted files are parsed by this same program, elsewhere.
-    let program = std::env::current_exe().map_err(|error| broken(&error))?;
-    registry.inspector = Arc::new(Inspectors::new(Program::new(program, ["inspect"])));
+    // Untrusted files are parsed by this same program, elsewhere; also when its file was replaced meanwhile.
+    registry.inspector = Arc::new(Inspectors::new(Program::new("/proc/self/exe", ["inspect"])));
     registry.imports = imports;
     registry.link_hosts.clone_from(&config.link_hosts);
     if let Some(bytes) = config.content_bytes_max {
