@@ -115,13 +115,8 @@ async fn a_reader_with_nothing_but_gets_verifies_everything() {
         let name = format!("acme:p{}", char::from(b'a' + package));
         let mut author = Author::new(10 + package, &name, &clock);
         for release in 0..15 {
-            author
-                .release(
-                    &registry,
-                    &format!("1.{release}.0"),
-                    &module(format!("{name} {release}").as_bytes()),
-                )
-                .await;
+            let content = module(format!("{name} {release}").as_bytes());
+            author.release(&registry, &format!("1.{release}.0"), &content).await;
         }
     }
     let reader = Reader(log_door(registry.clone(), Options::default()));
