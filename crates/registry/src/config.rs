@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wargate_core::key::SecretKey;
 use wargate_core::name::Namespace;
 
+use crate::admission::Admission;
 use crate::inspector::{InProcess, Inspector};
 use crate::limits::CONTENT_BYTES_MAX;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub link_hosts: Vec<String>,
     /// Says what bytes of Wasm are, somewhere that hostile ones cannot harm.
     pub inspector: Arc<dyn Inspector>,
+    /// The embedder's say about each release, beside the registry's own rules.
+    pub admission: Option<Arc<dyn Admission>>,
     /// Largest content, in bytes.
     pub content_bytes_max: u64,
 }
@@ -44,6 +47,7 @@ impl Config {
             imports: BTreeMap::new(),
             link_hosts: Vec::new(),
             inspector: Arc::new(InProcess::new()),
+            admission: None,
             content_bytes_max: CONTENT_BYTES_MAX,
         }
     }

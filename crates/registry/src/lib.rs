@@ -5,6 +5,7 @@
 //! record is durable, then committed in one transaction, then laid down as static files, then issued
 //! (`STYLE.md` §3, "The single write path"). What is allowed is decided in `wargate-core`, nowhere here.
 
+mod admission;
 mod apply;
 pub mod clock;
 mod config;
@@ -31,6 +32,7 @@ mod snapshot;
 mod state;
 mod tables;
 
+pub use admission::{Admission, Candidate};
 pub use config::Config;
 pub use content::uploads::Upload;
 pub use content::{Content, ContentSource, HostedContent};

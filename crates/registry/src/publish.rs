@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wargate_component::{Inspection, agree};
+use wargate_component::Inspection;
 use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
@@ -18,6 +18,7 @@ use wargate_core::plan::{Submission, Verdict};
 use wargate_core::record::{PackageEntry, PackageRecord, first_extension_field};
 use wargate_core::v1::package::SignatureCheck;
 
+use crate::admission::Candidate;
 use crate::content::sources::{self, ContentSource};
 use crate::custody;
 use crate::db::{Batch, DbError};
@@ -107,6 +108,9 @@ pub(crate) async fn publish(
         .into_iter()
         .filter(|digest| !links.iter().any(|(linked, ..)| linked == digest))
         .collect();
+    for (linked, ..) in &links {
+        check_releases(shared, &admitted.name, &admitted.record, linked, None)?;
+    }
     let links: Batch = links
         .iter()
         .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
@@ -261,7 +265,12 @@ impl Known {
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
         statements.extend(admitted.contents.iter().map(content::select_exists));
-        statements.extend(admitted.contents.iter().map(inspections::select_claims));
+        // Without an embedder's say only those bytes matter that say something of themselves.
+        let inspected = match shared.config.admission {
+            Some(_) => inspections::select,
+            None => inspections::select_claims,
+        };
+        statements.extend(admitted.contents.iter().map(inspected));
         if admitted.record.prev.is_none() {
             let namespace = LogName::Namespace(admitted.name.namespace());
             statements.push(logs::select_state(&namespace.log_id()));
@@ -273,8 +282,10 @@ impl Known {
         let missing: Vec<Digest> =
             admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
         for digest in &admitted.contents {
-            if let Some(inspection) = inspections::one(next())? {
-                check_claims(&admitted.name, &admitted.record, digest, &inspection)?;
+            let inspection = inspections::one(next())?;
+            // What is still to come is checked when it is here.
+            if !missing.contains(digest) {
+                check_releases(shared, &admitted.name, &admitted.record, digest, inspection.as_ref())?;
             }
         }
         let namespace = logs::state(next())?;
@@ -308,19 +319,19 @@ impl Known {
     }
 }
 
-/// What bytes say of themselves must agree with every release that a record makes of them.
-pub(crate) fn check_claims(
+/// Whether a record may make the releases that it makes of some content.
+pub(crate) fn check_releases(
+    shared: &Shared,
     name: &PackageName,
     record: &PackageRecord,
     digest: &Digest,
-    inspection: &Inspection,
+    inspection: Option<&Inspection>,
 ) -> Result<(), Error> {
     for entry in &record.entries {
         if let PackageEntry::Release { version, content } = entry
             && content == digest
         {
-            agree(inspection, name.namespace().as_str(), name.name(), version)
-                .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+            shared.check_release(&Candidate { name, version, content, inspection })?;
         }
     }
     Ok(())

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use object_store::ObjectStore;
 use tokio::sync::{Notify, mpsc};
-use wargate_component::Inspection;
 use wargate_component::limits::WASM_BYTES_MAX;
+use wargate_component::{Inspection, agree};
 
+use crate::admission::Candidate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::content::HostedContent;
@@ -77,6 +78,19 @@ impl Shared {
             InspectError::Busy => Error::Busy { retry_after: BUSY_RETRY_AFTER },
             refused => Error::ContentRefused { reason: refused.to_string() },
         })
+    }
+
+    /// Whether a release may be made: its bytes must say nothing else of themselves, and the embedder lets it in.
+    pub(crate) fn check_release(&self, candidate: &Candidate<'_>) -> Result<(), Error> {
+        let Candidate { name, version, inspection, .. } = candidate;
+        if let Some(inspection) = inspection {
+            agree(inspection, name.namespace().as_str(), name.name(), version)
+                .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+        }
+        match &self.config.admission {
+            Some(admission) => admission.admit(candidate).map_err(|reason| Error::ContentRefused { reason }),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -90,7 +90,7 @@ impl Upload {
 /// Says what the bytes are, and whether the record may release them.
 async fn inspect(shared: &Shared, row: &PendingRow, arrived: &Arrived) -> Result<Inspection, Error> {
     let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
-    publish::check_claims(&row.name, &row.record()?, &arrived.digest, &inspection)?;
+    publish::check_releases(shared, &row.name, &row.record()?, &arrived.digest, Some(&inspection))?;
     Ok(inspection)
 }
 

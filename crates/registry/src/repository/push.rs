@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
-use wargate_component::{Inspection, agree};
+use wargate_component::Inspection;
 use wargate_core::act::OnBehalfOf;
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
@@ -14,6 +14,7 @@ use wargate_wire::oci::manifest::{Descriptor, Manifest, WasmArtifact};
 use wargate_wire::oci::reference::{ContentDigest, Reference, Tag};
 
 use super::{Repository, sha256};
+use crate::admission::Candidate;
 use crate::content::{Arrived, HostedContent};
 use crate::custody::{self, CustodialRelease, Released};
 use crate::db::Batch;
@@ -156,8 +157,8 @@ impl Repository {
         pusher: &Pusher,
     ) -> Result<Pushed, Error> {
         let inspection = self.inspect(&artifact.content_hash).await?;
-        agree(&inspection, name.namespace().as_str(), name.name(), &version)
-            .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+        let (content, inspection) = (&artifact.content_hash, Some(&inspection));
+        self.shared.check_release(&Candidate { name: &name, version: &version, content, inspection })?;
         let manifest = whole.digest;
         self.write_manifest(whole, batch).await?;
         let release = CustodialRelease {
