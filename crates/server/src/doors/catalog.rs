@@ -3,7 +3,7 @@
 //! One function fetches each value; a page, its `.json` twin and `/api` cannot tell three stories.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -42,8 +42,8 @@ pub(crate) fn page_routes() -> Router<Door> {
         .route("/", get(list_page))
         .route("/index.json", get(api_list))
         .route("/assets/{name}", get(asset))
-        .route("/{namespace}/{name}", get(package_page))
-        .route("/{namespace}/{name}/{version}", get(release_page))
+        .route("/{namespace}/{name}", get(package_page).fallback(not_a_page))
+        .route("/{namespace}/{name}/{version}", get(release_page).fallback(not_a_page))
 }
 
 async fn api_list(State(door): State<Door>, RawQuery(query): RawQuery) -> Response {
@@ -122,6 +122,16 @@ async fn release_page(
         (Ok(release), Form::Json) => json(&release),
         (Err(failed), Form::Page) => failed.page(&site),
         (Err(failed), Form::Json) => failed.json(),
+    }
+}
+
+/// Pages are only read; what looks like one below another door's path is nothing at all.
+async fn not_a_page(request: Request) -> Response {
+    let namespace = request.uri().path().split('/').nth(1).unwrap_or_default();
+    if RESERVED_NAMESPACES.contains(&namespace) {
+        http::no_such_route(request).await
+    } else {
+        http::no_such_method(request).await
     }
 }
 
