@@ -1,4 +1,4 @@
-//! `wargate info`: a package's releases and keys, checked.
+//! `wargate info`: a package's releases and keys, checked; of one release also what its bytes are.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -10,14 +10,16 @@ use wargate_core::time::Time;
 use wargate_core::v1::package::KeyState;
 use wargate_core::verify::PackageLog;
 
-use super::remote::{Reference, Remote, signed_by, signed_by_json, time};
+use super::remote::{Reference, Remote, failed, signed_by, signed_by_json, time};
 use crate::error::CommandError;
 use crate::ui;
 
+mod release;
+
 #[derive(Debug, Args)]
 pub(crate) struct ShowPackage {
-    /// The package
-    #[arg(value_name = "NS:NAME")]
+    /// The package, or one of its releases
+    #[arg(value_name = "NS:NAME[@VERSION]")]
     package: Reference,
     #[command(flatten)]
     remote: Remote,
@@ -32,6 +34,10 @@ impl ShowPackage {
     async fn show(&self) -> Result<(), CommandError> {
         let registry = self.remote.client()?;
         let package = self.remote.verify(&registry, &self.package.name).await?;
+        if let Some(version) = &self.package.version {
+            let release = package.release(Some(version), true).map_err(|error| failed(&error))?;
+            return release::show(&registry, &package, &release, self.remote.json).await;
+        }
         if self.remote.json {
             ui::json(&told(&package));
             return Ok(());
