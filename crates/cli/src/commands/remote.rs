@@ -139,7 +139,7 @@ fn age(package: &VerifiedPackage) -> u64 {
 pub(crate) fn signed_by(signed: &SignedBy) -> String {
     let keys: Vec<String> = signed.keys.iter().map(ToString::to_string).collect();
     match &signed.on_behalf_of {
-        None => format!("{}, proven: {}", signed.level, keys.join(", ")),
+        None => format!("{}, proven by its signature: {}", signed.level, keys.join(", ")),
         Some(somebody) => format!("{}: {} of {}", signed.level, somebody.subject, somebody.issuer),
     }
 }
