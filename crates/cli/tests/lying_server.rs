@@ -140,9 +140,14 @@ fn change_map_proof(proof: &mut Value) {
     *proof = BASE64.encode(bundle.encode()).into();
 }
 
-fn records(body: &mut Value) -> &mut Vec<Value> {
-    let packages = body["packages"].as_object_mut().unwrap();
-    packages.values_mut().next().unwrap().as_array_mut().unwrap()
+/// A lie about the records of a package's log; each log is asked for by itself.
+fn records(change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) -> Lie {
+    json("/v1/fetch/logs", move |body| {
+        let packages = body["packages"].as_object_mut();
+        if let Some(records) = packages.and_then(|logs| logs.values_mut().next()?.as_array_mut()) {
+            change(records);
+        }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,20 +169,13 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
     scene.caught("an old checkpoint", "rollback", rollback).await;
     let forged = json("/v1/fetch/checkpoint", |body| body["contents"]["timestamp"] = 1.into());
     scene.caught("a checkpoint that nobody signed", "forged checkpoint", forged).await;
-    let dropped = json("/v1/fetch/logs", |body| {
-        records(body).pop();
-    });
+    let dropped = records(|records| drop(records.pop()));
     scene.caught("the last record dropped", "withheld record", dropped).await;
-    let cut = json("/v1/fetch/logs", |body| {
-        records(body).remove(0);
-    });
+    let cut = records(|records| drop(records.remove(0)));
     scene.caught("the first record dropped", "forged record", cut).await;
-    let moved = json("/v1/fetch/logs", |body| records(body)[1]["registryIndex"] = 0.into());
+    let moved = records(|records| records[1]["registryIndex"] = 0.into());
     scene.caught("a record at another index", "forged record", moved).await;
-    let signature = json("/v1/fetch/logs", |body| {
-        let other = records(body)[1]["signature"].clone();
-        records(body)[0]["signature"] = other;
-    });
+    let signature = records(|records| records[0]["signature"] = records[1]["signature"].clone());
     scene.caught("another signature", "forged record", signature).await;
     let operator = json("/v1/fetch/logs", |body| body["operator"] = Value::Array(Vec::new()));
     scene.caught("no operator log", "forged operator log", operator).await;
@@ -202,7 +200,7 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
         }
         body
     });
-    scene.caught("one byte of a map page", "downgrade", page).await;
+    scene.caught("one byte of a map page", "forged map", page).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,8 +206,7 @@ async fn find_in_map(
     log: &LogName,
 ) -> Result<Option<RecordId>, Error> {
     let id = log.log_id();
-    let forged = |error: wargate_core::map::page::MapError| Failure::Withheld {
-        head: "nothing".to_owned(),
+    let forged = |error: wargate_core::map::page::MapError| Failure::ForgedMap {
         log: log.to_string(),
         reason: error.to_string(),
     };

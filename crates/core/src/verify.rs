@@ -120,6 +120,16 @@ pub enum Failure {
         /// How the proof fails.
         reason: String,
     },
+    /// Step 6: whether a namespace has owners is asked of the map.
+    #[error(
+        "forged map: whether {log} has begun cannot be told from the map that the checkpoint commits to: {reason}"
+    )]
+    ForgedMap {
+        /// Whose log.
+        log: String,
+        /// What is wrong with the map's page.
+        reason: String,
+    },
     /// Step 9.
     #[error("arbitrary content: the bytes have digest {found}, the release is {expected}")]
     Content {
