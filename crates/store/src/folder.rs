@@ -8,7 +8,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// What the file `format` says, byte for byte.
-pub const FORMAT: &str = "wargate data folder, format 1\n";
+pub const FORMAT: &str = "wargate data folder, format 2\n";
 /// Bytes read of `format` and `lock` at most: a foreign file of that name may be large.
 const MARKER_BYTES_MAX: u64 = 256;
 

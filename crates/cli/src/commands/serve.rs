@@ -159,16 +159,20 @@ async fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> Result
             folder.keys().display()
         );
     }
+    let host = url.split_once("://").map_or(url, |(_, host)| host);
     Ok(text
         + &format!(
             "\nThis registry is {root}. Pin it wherever you verify:\n\
              \x20 wargate trust add {url} --root {root}\n\
-             \nPublish with warg 0.10:\n\
+             \nLook at its packages: {url}/\n\
+             \nPublish with wkg 0.16:\n\
+             \x20 wkg oci push --insecure {host} {host}/acme/hello:1.0.0 hello.wasm\n\
+             Or with warg 0.10:\n\
              \x20 warg config --registry {url} --keyring-backend flat-file\n\
              \x20 warg key new\n\
-             \x20 warg publish start acme:hello\n\
-             \x20 warg publish init acme:hello\n\
-             \x20 warg publish release --name acme:hello --version 1.0.0 hello.wasm\n\
+             \x20 warg publish start acme:mine\n\
+             \x20 warg publish init acme:mine\n\
+             \x20 warg publish release --name acme:mine --version 1.0.0 hello.wasm\n\
              \x20 warg publish submit\n\
              Then: wargate verify acme:hello@1.0.0 --registry {url}"
         ))
