@@ -11,7 +11,7 @@ fn a_new_folder_is_laid_out_and_opens_again() {
     let outer = tempdir().unwrap();
     let dir = outer.path().join("a/b");
     let folder = DataFolder::open(&dir).unwrap();
-    assert_eq!(fs::read_to_string(dir.join("format")).unwrap(), "wargate data folder, format 1\n");
+    assert_eq!(fs::read_to_string(dir.join("format")).unwrap(), "wargate data folder, format 2\n");
     for path in [folder.objects(), folder.uploads(), folder.keys()] {
         assert!(path.is_dir(), "{}", path.display());
     }
@@ -44,7 +44,7 @@ fn a_second_open_is_refused_and_names_the_holder() {
 
 #[test]
 fn other_formats_are_refused_untouched() {
-    for format in ["wargate data folder, format 2\n", "", "wargate data folder, format 1", "x"] {
+    for format in ["wargate data folder, format 3\n", "", "wargate data folder, format 2", "x"] {
         let dir = tempdir().unwrap();
         fs::write(dir.path().join("format"), format).unwrap();
         let error = DataFolder::open(dir.path()).unwrap_err();
@@ -68,5 +68,5 @@ fn a_start_that_was_cut_off_is_taken_up() {
     fs::write(dir.path().join("lock"), "4711\n").unwrap();
     fs::write(dir.path().join("format.new"), "warg").unwrap();
     DataFolder::open(dir.path()).unwrap();
-    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "wargate data folder, format 1\n");
+    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "wargate data folder, format 2\n");
 }
