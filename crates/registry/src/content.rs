@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use object_store::ObjectStore;
+use wargate_component::Inspection;
 use wargate_core::digest::Digest;
 
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::limits::INLINE_CONTENT_BYTES_MAX;
 use crate::objects::{self, Body};
 use crate::shared::Shared;
 use crate::tables::content::{self, ContentRow};
+use crate::tables::inspections;
 
 pub(crate) mod incoming;
 pub(crate) mod sources;
@@ -119,4 +121,23 @@ pub(crate) async fn find(shared: &Shared, digest: &Digest) -> Result<Content, Er
     let hosted = row.map(|row| HostedContent::new(*digest, row, shared.objects.clone()));
     let sources = sources.into_iter().map(|(url, size)| ContentSource { url, size }).collect();
     Ok(Content { digest: *digest, hosted, sources })
+}
+
+/// What stored content is, as it was found before, or found now and kept; and its size in bytes.
+///
+/// # Errors
+/// [`Error::UnknownContent`] if it is not stored here, [`Error::ContentRefused`] if it is nothing to release.
+pub(crate) async fn inspected(shared: &Shared, digest: &Digest) -> Result<(Inspection, u64), Error> {
+    let statements = vec![inspections::select(digest), content::select(digest)];
+    let mut answers = shared.db.read(statements).await?.into_iter();
+    let known = inspections::one(answers.next().unwrap_or_default())?;
+    let row = content::one(answers.next().unwrap_or_default())?;
+    let row = row.ok_or(Error::UnknownContent { digest: *digest })?;
+    let size = row.size;
+    if let Some(known) = known {
+        return Ok((known, size));
+    }
+    let inspection = shared.inspect(&HostedContent::new(*digest, row, shared.objects.clone())).await?;
+    shared.db.write(vec![inspections::insert(digest, &inspection)?]).await?;
+    Ok((inspection, size))
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use semver::Version;
-use wargate_core::act::{self, Act, OnBehalfOf, Release, Step};
+use wargate_core::act::{self, Act, Endorsement, OnBehalfOf, Release, Step};
 use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
@@ -54,32 +55,35 @@ pub enum Released {
     },
 }
 
-/// What is known of the package and the layer above.
-struct Known {
-    package: Option<LogKind>,
-    state: Option<authority::State>,
-    namespace: Option<authority::State>,
-    release: Option<ReleaseRow>,
+/// What is known of a package, of some of its versions, and of the layer above.
+pub(crate) struct Known {
+    pub(crate) package: Option<LogKind>,
+    pub(crate) state: Option<authority::State>,
+    pub(crate) namespace: Option<authority::State>,
+    /// Those of the versions that were released.
+    pub(crate) releases: Vec<ReleaseRow>,
 }
 
 impl Known {
-    async fn read(shared: &Shared, name: &PackageName, version: &Version) -> Result<Self, Error> {
+    pub(crate) async fn read(
+        shared: &Shared,
+        name: &PackageName,
+        versions: &[&Version],
+    ) -> Result<Self, Error> {
         let log = LogId::package(name);
         let namespace = LogName::Namespace(name.namespace()).log_id();
-        let statements = vec![
-            logs::select(&log),
-            logs::select_state(&log),
-            logs::select_state(&namespace),
-            releases::select(&log, version),
-        ];
+        let mut statements =
+            vec![logs::select(&log), logs::select_state(&log), logs::select_state(&namespace)];
+        statements.extend(versions.iter().map(|version| releases::select(&log, version)));
         let mut answers = shared.db.read(statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
-        Ok(Self {
-            package: logs::one(next())?.map(|row| row.kind),
-            state: logs::state(next())?,
-            namespace: logs::state(next())?,
-            release: releases::rows(next())?.pop(),
-        })
+        let package = logs::one(next())?.map(|row| row.kind);
+        let (state, namespace) = (logs::state(next())?, logs::state(next())?);
+        let mut released = Vec::new();
+        for _ in versions {
+            released.extend(releases::rows(next())?);
+        }
+        Ok(Self { package, state, namespace, releases: released })
     }
 }
 
@@ -90,8 +94,8 @@ pub(crate) async fn release(
     wait: Duration,
 ) -> Result<Released, Error> {
     publish::check_open(shared, &asked.name.namespace())?;
-    let known = Known::read(shared, &asked.name, &asked.version).await?;
-    if let Some(release) = &known.release {
+    let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
+    if let Some(release) = known.releases.first() {
         return released_before(asked, release);
     }
     let key = shared.config.publishing_key.as_deref().ok_or_else(|| Error::Unsupported {
@@ -100,15 +104,15 @@ pub(crate) async fn release(
     })?;
     let mut verdicts = Vec::new();
     for (log, steps) in acts(shared, asked, &known, key)? {
-        verdicts.push(hand_in(shared, log, steps, key).await?);
+        verdicts.push(Endorsed::new(shared, log, steps, key)?.hand_in(shared).await?);
     }
     // Somebody else may have started the namespace at the same moment: only the last verdict counts.
     let Some(last) = verdicts.pop() else { return Err(Error::internal("release", "there is no act to do")) };
     match verdict(shared, last, wait).await? {
         Verdict::Accepted { index, .. } => Ok(Released::Now { index }),
         Verdict::Refused { reason } => {
-            let known = Known::read(shared, &asked.name, &asked.version).await?;
-            match &known.release {
+            let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
+            match known.releases.first() {
                 Some(release) => released_before(asked, release),
                 None => Err(Error::Denied { reason }),
             }
@@ -137,7 +141,6 @@ fn acts(
 ) -> Result<Vec<(LogName, Vec<Step>)>, Error> {
     let own = BTreeSet::from([key.public().id()]);
     let now = shared.clock.now();
-    let init = || Step::Init { keys: vec![key.public().clone()], threshold: 1 };
     let release = Step::Release(Release {
         version: asked.version.clone(),
         content: asked.content,
@@ -150,10 +153,7 @@ fn acts(
     let package = LogName::Package(asked.name.clone());
     let denied = |reason: String| Err(Error::Denied { reason });
     match (known.package, &known.state, &known.namespace) {
-        (Some(LogKind::V1), ..) => denied(format!(
-            "`{}` is published with `warg` by keys of its own: ask its owners, or publish with `warg`",
-            asked.name
-        )),
+        (Some(LogKind::V1), ..) => Err(not_delegated(&asked.name)),
         (Some(LogKind::Delegated), Some(state), _) => {
             if state.release_covers(&asked.version, &own, now) {
                 return Ok(vec![(package, vec![release])]);
@@ -168,7 +168,7 @@ fn acts(
         (Some(LogKind::Delegated), None, _) => Err(Error::internal("release", "the log's state is missing")),
         (None, _, Some(namespace)) => {
             if namespace.init_covers(asked.name.name(), &own, now) {
-                return Ok(vec![(package, vec![init(), release])]);
+                return Ok(vec![(package, vec![init(key), release])]);
             }
             denied(format!(
                 "the owners of the namespace `{}` start its packages themselves; they are {}",
@@ -178,13 +178,34 @@ fn acts(
         }
         (None, _, None) if shared.config.names_on_first_use => {
             let namespace = LogName::Namespace(asked.name.namespace());
-            Ok(vec![(namespace, vec![init()]), (package, vec![init(), release])])
+            Ok(vec![(namespace, vec![init(key)]), (package, vec![init(key), release])])
         }
         (None, _, None) => Err(unclaimed(&asked.name)),
     }
 }
 
-fn unclaimed(name: &PackageName) -> Error {
+/// The log that the registry begins is its publishing key's.
+fn init(key: &SecretKey) -> Step {
+    Step::Init { keys: vec![key.public().clone()], threshold: 1 }
+}
+
+/// The act by which a namespace comes into being on first use.
+pub(crate) fn namespace_start(shared: &Shared, name: &PackageName) -> Result<Endorsed, Error> {
+    match shared.config.publishing_key.as_deref().filter(|_| shared.config.names_on_first_use) {
+        Some(key) => Endorsed::new(shared, LogName::Namespace(name.namespace()), vec![init(key)], key),
+        None => Err(unclaimed(name)),
+    }
+}
+
+pub(crate) fn not_delegated(name: &PackageName) -> Error {
+    Error::Denied {
+        reason: format!(
+            "`{name}` is published with `warg` by keys of its own: ask its owners, or publish with `warg`"
+        ),
+    }
+}
+
+pub(crate) fn unclaimed(name: &PackageName) -> Error {
     Error::Denied {
         reason: format!(
             "the namespace `{}` is not claimed, and on this registry names do not come into being on first use: \
@@ -194,7 +215,8 @@ fn unclaimed(name: &PackageName) -> Error {
     }
 }
 
-fn owners(state: &authority::State) -> String {
+/// The ids of a log's owners, for people.
+pub(crate) fn owners(state: &authority::State) -> String {
     let keys: Option<Vec<String>> =
         state.role(authority::OWNER).map(|role| role.keys.keys().map(KeyId::to_string).collect());
     keys.unwrap_or_default().join(", ")
@@ -217,7 +239,8 @@ pub(crate) async fn admit(
     if may && shared.config.names_on_first_use && !namespace.admits(name.name(), &key.id()) {
         let step = Step::Admit { name: name.name().to_owned(), key: key.clone() };
         // Committed before the record that needs it is kept: a crash in between must not refuse that one.
-        let waits = hand_in(shared, LogName::Namespace(name.namespace()), vec![step], publishing).await?;
+        let act = Endorsed::new(shared, LogName::Namespace(name.namespace()), vec![step], publishing)?;
+        let waits = act.hand_in(shared).await?;
         if let Verdict::Refused { reason } = verdict(shared, waits, ADMIT_WAIT).await? {
             tracing::info!(%name, reason, "a key was not admitted");
         }
@@ -225,31 +248,58 @@ pub(crate) async fn admit(
     Ok(())
 }
 
-/// Endorses an act and hands it to the sequencer.
-async fn hand_in(
+/// An act of the registry's own, with its publishing key's word.
+pub(crate) struct Endorsed {
+    pub(crate) log: LogName,
+    pub(crate) act: Bytes,
+    pub(crate) endorsements: Vec<Endorsement>,
+}
+
+impl Endorsed {
+    fn new(shared: &Shared, log: LogName, steps: Vec<Step>, key: &SecretKey) -> Result<Self, Error> {
+        let now = shared.clock.now();
+        let act = Act {
+            root: shared.state.load().tree.root,
+            log: log.log_id(),
+            steps,
+            not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
+            not_after: now.plus_seconds(ACT_WINDOW_AFTER_SECONDS),
+            nonce: random_bytes()?,
+        };
+        let act: Bytes = act.encode().into();
+        let endorsements = vec![endorse(&act, key)?];
+        Ok(Self { log, act, endorsements })
+    }
+
+    /// Hands it to the sequencer.
+    pub(crate) async fn hand_in(self, shared: &Shared) -> Result<VerdictReceiver, Error> {
+        hand_in(shared, self.log, self.act, self.endorsements).await
+    }
+}
+
+pub(crate) fn endorse(act: &[u8], key: &SecretKey) -> Result<Endorsement, Error> {
+    act::endorse(act, key).map_err(|error| Error::internal("endorse an act", error))
+}
+
+/// Hands an act to the sequencer.
+pub(crate) async fn hand_in(
     shared: &Shared,
     log: LogName,
-    steps: Vec<Step>,
-    key: &SecretKey,
+    act: Bytes,
+    endorsements: Vec<Endorsement>,
 ) -> Result<VerdictReceiver, Error> {
-    let now = shared.clock.now();
-    let act = Act {
-        root: shared.state.load().tree.root,
-        log: log.log_id(),
-        steps,
-        not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
-        not_after: now.plus_seconds(ACT_WINDOW_AFTER_SECONDS),
-        nonce: random_bytes()?,
-    };
-    let act = act.encode();
-    let endorsement = act::endorse(&act, key).map_err(|error| Error::internal("endorse an act", error))?;
     let id = RecordId::from_digest(Act::digest(&act));
-    let submission = Submission::Act { log: log.clone(), act: act.into(), endorsements: vec![endorsement] };
-    publish::hand_in(shared, shared.next_seq(), log.log_id(), id, submission).await
+    let log_id = log.log_id();
+    let submission = Submission::Act { log, act, endorsements };
+    publish::hand_in(shared, shared.next_seq(), log_id, id, submission).await
 }
 
 /// An act is not pending before its commit: whoever loses patience does the same again.
-async fn verdict(shared: &Shared, mut verdict: VerdictReceiver, wait: Duration) -> Result<Verdict, Error> {
+pub(crate) async fn verdict(
+    shared: &Shared,
+    mut verdict: VerdictReceiver,
+    wait: Duration,
+) -> Result<Verdict, Error> {
     let known = tokio::select! {
         biased;
         known = verdict.wait_for(Option::is_some) => known.map(|verdict| verdict.clone()).ok().flatten(),

@@ -30,6 +30,7 @@ mod sequencer;
 mod shared;
 mod snapshot;
 mod state;
+mod submit;
 mod tables;
 
 pub use admission::{Admission, Candidate};
@@ -47,3 +48,4 @@ pub use registry::{Genesis, Registry};
 pub use repository::{BlobUpload, Pushed, Pusher, Repository, StoredManifest};
 pub use snapshot::{LogPage, PublishedRecord, Snapshot};
 pub use state::Committed;
+pub use submit::{ActContent, SignedAct, Submitted, SubmittedRelease};

@@ -39,6 +39,7 @@ use crate::sequencer::{Sequencer, Step};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::State;
+use crate::submit::{self, ActContent, SignedAct, Submitted};
 use crate::tables::pending;
 
 /// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
@@ -178,6 +179,30 @@ impl Registry {
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn release(&self, release: &CustodialRelease, wait: Duration) -> Result<Released, Error> {
         custody::release(&self.shared, release, wait).await
+    }
+
+    /// The write path for those who sign: carries an act into a package's log, and lets the package begin where the
+    /// registry has a say. What the act releases must be stored here. Waits up to `wait` for the verdict; whoever
+    /// gets [`Error::Busy`] may submit the same again.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Unauthorized`], [`Error::Denied`], [`Error::AlreadyReleased`],
+    /// [`Error::UnknownContent`], [`Error::ContentRefused`], [`Error::NamespaceImported`],
+    /// [`Error::Unsupported`], [`Error::Busy`], [`Error::Internal`].
+    pub async fn submit(&self, act: SignedAct, wait: Duration) -> Result<Submitted, Error> {
+        submit::submit(&self.shared, act, wait).await
+    }
+
+    /// Starts to receive the one content that an act releases, if nothing but the content speaks against the act.
+    ///
+    /// # Errors
+    /// As [`Registry::submit`]; [`Error::TooLarge`].
+    pub async fn begin_act_content(
+        &self,
+        act: &SignedAct,
+        declared: Option<u64>,
+    ) -> Result<ActContent, Error> {
+        submit::begin_content(self.shared.clone(), act, declared).await
     }
 
     /// A repository of the OCI door, begun or not.

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
-use wargate_component::Inspection;
 use wargate_core::act::OnBehalfOf;
-use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_core::name::PackageName;
 use wargate_wire::oci::manifest::{Descriptor, Manifest, WasmArtifact};
@@ -15,12 +13,12 @@ use wargate_wire::oci::reference::{ContentDigest, Reference, Tag};
 
 use super::{Repository, sha256};
 use crate::admission::Candidate;
-use crate::content::{Arrived, HostedContent};
+use crate::content::{Arrived, inspected};
 use crate::custody::{self, CustodialRelease, Released};
 use crate::db::Batch;
 use crate::error::Error;
 use crate::tables::repositories::NewManifest;
-use crate::tables::{content, inspections, logs, repositories};
+use crate::tables::{logs, repositories};
 
 /// Who pushes, and how long they wait for a release's verdict.
 #[derive(Debug, Clone)]
@@ -156,7 +154,7 @@ impl Repository {
         batch: Batch,
         pusher: &Pusher,
     ) -> Result<Pushed, Error> {
-        let inspection = self.inspect(&artifact.content_hash).await?;
+        let inspection = inspected(&self.shared, &artifact.content_hash).await?.0;
         let (content, inspection) = (&artifact.content_hash, Some(&inspection));
         self.shared.check_release(&Candidate { name: &name, version: &version, content, inspection })?;
         let manifest = whole.digest;
@@ -174,20 +172,5 @@ impl Repository {
             _ => manifest,
         };
         Ok(Pushed { digest: digest.into(), release: Some(released) })
-    }
-
-    /// What content is that is linked here: as it was found before, or found now and kept.
-    async fn inspect(&self, digest: &Digest) -> Result<Inspection, Error> {
-        let statements = vec![inspections::select(digest), content::select(digest)];
-        let mut answers = self.shared.db.read(statements).await?.into_iter();
-        if let Some(known) = inspections::one(answers.next().unwrap_or_default())? {
-            return Ok(known);
-        }
-        let row = content::one(answers.next().unwrap_or_default())?;
-        let row = row.ok_or(Error::UnknownContent { digest: *digest })?;
-        let content = HostedContent::new(*digest, row, self.shared.objects.clone());
-        let inspection = self.shared.inspect(&content).await?;
-        self.shared.db.write(vec![inspections::insert(digest, &inspection)?]).await?;
-        Ok(inspection)
     }
 }

@@ -1,0 +1,355 @@
+//! Acts that people sign with keys of their own, into their packages' logs (`spec/delegation.md`, "Acts and
+//! records").
+//!
+//! An act is judged in advance, by the rules that will judge it, before a byte of content is kept or a namespace
+//! begins for it; its verdict is the sequencer's all the same.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use semver::Version;
+use wargate_component::manifest::{Layer, artifact};
+use wargate_component::{Inspection, agree};
+use wargate_core::act::{Act, Endorsement, Release, Step};
+use wargate_core::authority::{Context, Refusal, Releases, State};
+use wargate_core::digest::Digest;
+use wargate_core::id::RecordId;
+use wargate_core::key::KeyId;
+use wargate_core::name::{LogName, PackageName};
+use wargate_core::plan::Verdict;
+use wargate_core::time::Time;
+
+use crate::content::incoming::Incoming;
+use crate::content::inspected;
+use crate::custody::{self, Endorsed, Known};
+use crate::error::Error;
+use crate::limits::ADMIT_WAIT;
+use crate::publish;
+use crate::recovery;
+use crate::shared::Shared;
+use crate::tables::logs::LogKind;
+use crate::tables::{content, inspections};
+
+/// An act and who agreed to it.
+#[derive(Debug, Clone)]
+pub struct SignedAct {
+    /// The log that it is for: a package's.
+    pub log: LogName,
+    /// The exact bytes that the endorsers signed.
+    pub act: Bytes,
+    /// Who agreed.
+    pub endorsements: Vec<Endorsement>,
+}
+
+/// What became of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// The record that carries it, or carried the same releases before.
+    pub record: RecordId,
+    /// That record's index in the log.
+    pub index: u64,
+    /// Whether everything that it releases was released before, with the same content.
+    pub before: bool,
+    /// What it releases.
+    pub releases: Vec<SubmittedRelease>,
+}
+
+/// A release of a submitted act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmittedRelease {
+    /// The version.
+    pub version: Version,
+    /// Its content.
+    pub content: Digest,
+    /// The manifest that its record names.
+    pub manifest: Option<Digest>,
+}
+
+/// An act that can be read and is for this registry, and what is known of its package.
+struct Read<'a> {
+    signed: &'a SignedAct,
+    name: &'a PackageName,
+    act: Act,
+    known: Known,
+}
+
+/// An act that nothing but its content speaks against.
+struct Judged {
+    /// The act by which its namespace begins first, if that is new.
+    namespace: Option<Endorsed>,
+    /// The act's endorsements, with the registry's where its package begins.
+    endorsements: Vec<Endorsement>,
+}
+
+impl<'a> Read<'a> {
+    async fn new(shared: &Shared, signed: &'a SignedAct) -> Result<Self, Error> {
+        let LogName::Package(name) = &signed.log else {
+            return Err(Error::Unsupported {
+                reason: format!("{} is no package's log: its acts are not taken here yet", signed.log),
+            });
+        };
+        publish::check_open(shared, &name.namespace())?;
+        let invalid = |reason: String| Error::Invalid { reason };
+        let act = Act::decode(&signed.act).map_err(|error| invalid(error.to_string()))?;
+        for (same, what) in
+            [(act.log == signed.log.log_id(), "log"), (act.root == shared.state.load().tree.root, "registry")]
+        {
+            if !same {
+                return Err(invalid(Refusal::Elsewhere { what }.to_string()));
+            }
+        }
+        let versions: Vec<&Version> = releases(&act).map(|release| &release.version).collect();
+        let known = Known::read(shared, name, &versions).await?;
+        Ok(Self { signed, name, act, known })
+    }
+
+    /// The record that released all of it before, if one did.
+    fn before(&self) -> Result<Option<Submitted>, Error> {
+        let mut last = None;
+        let mut found = Vec::new();
+        for release in releases(&self.act) {
+            let row = self.known.releases.iter().find(|row| row.version == release.version);
+            let Some(row) = row else { continue };
+            if row.content != release.content {
+                return Err(Error::AlreadyReleased {
+                    name: self.name.clone(),
+                    version: row.version.clone(),
+                    content: row.content,
+                });
+            }
+            last = last.max(Some((row.index, row.record)));
+            let (version, content, manifest) = (row.version.clone(), row.content, row.manifest);
+            found.push(SubmittedRelease { version, content, manifest });
+        }
+        let all = found.len() == releases(&self.act).count();
+        Ok(last.filter(|_| all).map(|(index, record)| Submitted {
+            record,
+            index,
+            before: true,
+            releases: found,
+        }))
+    }
+
+    /// Judges the act as the sequencer will, if it is done now.
+    async fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
+        if self.known.package == Some(LogKind::V1) {
+            return Err(custody::not_delegated(self.name));
+        }
+        let time = shared.clock.now().max(shared.state.load().tree.delegated_time);
+        let operator = recovery::operator(&*shared.db).await?;
+        let bench = Bench { shared, operator: &operator, time };
+        let endorsements = self.signed.endorsements.clone();
+        let Some(state) = &self.known.state else {
+            return self.judge_start(&bench, endorsements);
+        };
+        let released: Result<Releases, Error> = self
+            .known
+            .releases
+            .iter()
+            .map(|row| Ok((row.version.clone(), row.clone().delegated()?)))
+            .collect();
+        let namespace = self.known.namespace.as_ref();
+        bench
+            .carry(state, namespace, &released?, &self.signed.act, &endorsements)
+            .map_err(|refusal| refused(&refusal, Some((self.name.as_str(), state))))?;
+        Ok(Judged { namespace: None, endorsements })
+    }
+
+    /// The same where the act begins the package: the registry has a say in a namespace that is new or its own.
+    fn judge_start(&self, bench: &Bench<'_>, mut endorsements: Vec<Endorsement>) -> Result<Judged, Error> {
+        let shared = bench.shared;
+        let mut begun = None;
+        let fresh;
+        let namespace = match &self.known.namespace {
+            Some(namespace) => namespace,
+            None => {
+                let start = custody::namespace_start(shared, self.name)?;
+                let empty = State::empty(start.log.clone());
+                let carried = bench.carry(&empty, None, &Releases::new(), &start.act, &start.endorsements);
+                fresh = carried.map_err(|refusal| refused(&refusal, None))?;
+                begun = Some(start);
+                &fresh
+            }
+        };
+        let own = |keys: &BTreeSet<KeyId>| namespace.init_covers(self.name.name(), keys, bench.time);
+        let signers: BTreeSet<KeyId> = endorsements.iter().map(|endorsement| endorsement.key_id).collect();
+        if let Some(key) = shared.config.publishing_key.as_deref()
+            && shared.config.names_on_first_use
+            && !own(&signers)
+            && own(&BTreeSet::from([key.public().id()]))
+        {
+            endorsements.push(custody::endorse(&self.signed.act, key)?);
+        }
+        let empty = State::empty(self.signed.log.clone());
+        bench
+            .carry(&empty, Some(namespace), &Releases::new(), &self.signed.act, &endorsements)
+            .map_err(|refusal| refused(&refusal, Some((self.name.namespace().as_str(), namespace))))?;
+        Ok(Judged { namespace: begun, endorsements })
+    }
+
+    /// What the bytes of a release are must agree with what the act says of them.
+    fn check_content(&self, digest: &Digest, size: u64, inspection: &Inspection) -> Result<(), Error> {
+        for release in releases(&self.act).filter(|release| release.content == *digest) {
+            let (namespace, name) = (self.name.namespace(), self.name.name());
+            agree(inspection, namespace.as_str(), name, &release.version)
+                .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+            let layer = Layer { digest: *digest, size };
+            let manifest = Digest::of(&artifact(layer, inspection, name, &release.version).manifest);
+            if let Some(named) = release.manifest.filter(|named| *named != manifest) {
+                return Err(Error::Invalid {
+                    reason: format!(
+                        "the act names the manifest `{named}`, the one that follows from the content is `{manifest}`"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an act is judged by in advance.
+struct Bench<'a> {
+    shared: &'a Shared,
+    operator: &'a State,
+    time: Time,
+}
+
+impl Bench<'_> {
+    /// The state of the log once it carries the act.
+    fn carry(
+        &self,
+        state: &State,
+        namespace: Option<&State>,
+        releases: &Releases,
+        act: &[u8],
+        endorsements: &[Endorsement],
+    ) -> Result<State, Refusal> {
+        let context = Context { operator: Some(self.operator), namespace, releases: Some(releases) };
+        let commit_key = self.shared.config.commit_key.public().id();
+        let carried = state.carry(&context, self.time, act, endorsements, &commit_key)?;
+        Ok(carried.changes.state)
+    }
+}
+
+fn releases(act: &Act) -> impl Iterator<Item = &Release> {
+    act.steps.iter().filter_map(|step| match step {
+        Step::Release(release) => Some(release),
+        _ => None,
+    })
+}
+
+/// A refusal in words for the one who signed; `asked` is the log whose owners could help.
+fn refused(refusal: &Refusal, asked: Option<(&str, &State)>) -> Error {
+    let reason = refusal.to_string();
+    match (refusal, asked) {
+        (Refusal::Threshold { .. } | Refusal::Step { .. }, Some((name, state))) => Error::Denied {
+            reason: format!("{reason}; the owners of `{name}` are {}", custody::owners(state)),
+        },
+        (Refusal::Endorsement { .. }, _) => Error::Unauthorized { reason },
+        (Refusal::Threshold { .. }, None) => Error::Denied { reason },
+        _ => Error::Invalid { reason },
+    }
+}
+
+/// Carries an act, and waits up to `wait` for the verdict.
+pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -> Result<Submitted, Error> {
+    let read = Read::new(shared, &signed).await?;
+    if let Some(before) = read.before()? {
+        return Ok(before);
+    }
+    let judged = read.judge(shared).await?;
+    let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
+    for digest in &contents {
+        let (inspection, size) = inspected(shared, digest).await?;
+        read.check_content(digest, size, &inspection)?;
+    }
+    if let Some(namespace) = judged.namespace {
+        // Somebody else may have started it at the same moment: only the package's verdict counts.
+        custody::verdict(shared, namespace.hand_in(shared).await?, ADMIT_WAIT).await?;
+    }
+    let (log, act) = (signed.log.clone(), signed.act.clone());
+    let waits = custody::hand_in(shared, log, act, judged.endorsements).await?;
+    match custody::verdict(shared, waits, wait).await? {
+        Verdict::Accepted { index, record } => {
+            let release = |release: &Release| SubmittedRelease {
+                version: release.version.clone(),
+                content: release.content,
+                manifest: release.manifest,
+            };
+            let releases = releases(&read.act).map(release).collect();
+            Ok(Submitted { record, index, before: false, releases })
+        }
+        // Maybe it lost against itself.
+        Verdict::Refused { reason } => {
+            Read::new(shared, &signed).await?.before()?.ok_or(Error::Denied { reason })
+        }
+    }
+}
+
+/// The content of an act, as it arrives.
+pub struct ActContent {
+    shared: Arc<Shared>,
+    signed: SignedAct,
+    digest: Digest,
+    incoming: Incoming,
+    /// It is here already: its bytes are checked, nothing is kept.
+    present: bool,
+}
+
+/// Starts to receive the one content that an act releases.
+pub(crate) async fn begin_content(
+    shared: Arc<Shared>,
+    signed: &SignedAct,
+    declared: Option<u64>,
+) -> Result<ActContent, Error> {
+    let mut incoming = Incoming::begin(&shared, declared)?;
+    let read = Read::new(&shared, signed).await?;
+    let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
+    let (Some(digest), 1) = (contents.first().copied(), contents.len()) else {
+        return Err(Error::Invalid {
+            reason: format!(
+                "content can come with an act that releases one, this one releases {}",
+                contents.len()
+            ),
+        });
+    };
+    if read.before()?.is_none() {
+        read.judge(&shared).await?;
+    }
+    let here = shared.db.read(vec![content::select(&digest)]).await?.pop().unwrap_or_default();
+    let present = content::one(here)?.is_some();
+    if present {
+        incoming.check_only();
+    }
+    Ok(ActContent { shared, signed: signed.clone(), digest, incoming, present })
+}
+
+impl ActContent {
+    /// Takes in more bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] beyond the limit; [`Error::Internal`] if they cannot be written.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.incoming.write(bytes).await
+    }
+
+    /// Ends it: the content is durable when this is `Ok`.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] if it is not what the act releases, [`Error::ContentRefused`] if that may not be
+    /// released; then nothing is kept.
+    pub async fn finish(self) -> Result<(), Error> {
+        let arrived = self.incoming.finish(&self.digest).await?;
+        if self.present {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
+        let read = Read::new(shared, &self.signed).await?;
+        read.check_content(&self.digest, arrived.size, &inspection)?;
+        let batch = vec![arrived.row(shared.clock.now_ms()), inspections::insert(&self.digest, &inspection)?];
+        Ok(shared.db.write(batch).await?)
+    }
+}
