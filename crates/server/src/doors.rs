@@ -1,5 +1,6 @@
 //! The doors: each translates one outside language.
 
+pub(crate) mod api;
 pub(crate) mod catalog;
 pub(crate) mod log;
 pub(crate) mod oci;

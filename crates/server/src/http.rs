@@ -16,6 +16,7 @@ use crate::limits::JSON_BODY_BYTES_MAX;
 use crate::metrics::REQUEST_SECONDS;
 
 pub(crate) mod body;
+pub(crate) mod form;
 pub(crate) mod range;
 
 use body::BodyError;

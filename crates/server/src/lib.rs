@@ -14,4 +14,4 @@ mod router;
 
 pub use doors::web;
 pub use listen::{raise_descriptor_limit, serve};
-pub use router::{Options, log_door, oci_door, probes, router, warg_door};
+pub use router::{Options, api_door, log_door, oci_door, probes, router, warg_door};

@@ -5,6 +5,15 @@ use std::time::Duration;
 /// Largest JSON body, in bytes.
 pub const JSON_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Largest act with its endorsements, as JSON, in bytes.
+pub const ACT_BODY_BYTES_MAX: usize = 128 * 1024;
+
+/// Longest head of a form's field, in bytes.
+pub const FORM_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a refused form that are still taken in, so that its sender hears why.
+pub const REFUSED_FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Logs that one request may ask for; a client with many packages asks for all of them.
 pub const LOGS_PER_REQUEST_MAX: usize = 10_000;
 

@@ -7,7 +7,7 @@ use axum::middleware;
 use axum::routing::{any, get, post};
 use wargate_registry::Registry;
 
-use crate::doors::{catalog, log, oci, probe, warg, wellknown};
+use crate::doors::{api, catalog, log, oci, probe, warg, wellknown};
 use crate::http;
 use crate::metrics::Metrics;
 
@@ -38,10 +38,10 @@ pub fn router(registry: Registry, options: Options) -> Router {
     let door = Door::new(registry, options);
     let routes = warg_routes()
         .merge(oci_routes())
+        .merge(api::routes())
         .merge(log_routes())
         .merge(probe_routes())
         .merge(wellknown_routes())
-        .merge(catalog::api_routes())
         .merge(catalog::page_routes());
     finish(routes, door)
 }
@@ -54,6 +54,11 @@ pub fn warg_door(registry: Registry, options: Options) -> Router {
 /// OCI Distribution alone.
 pub fn oci_door(registry: Registry, options: Options) -> Router {
     finish(oci_routes(), Door::new(registry, options))
+}
+
+/// Wargate's own JSON alone.
+pub fn api_door(registry: Registry, options: Options) -> Router {
+    finish(api::routes(), Door::new(registry, options))
 }
 
 /// The static files of the log alone.

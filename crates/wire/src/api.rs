@@ -12,6 +12,7 @@ mod inspection;
 mod openapi;
 mod problem;
 mod signed;
+mod submit;
 
 pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
@@ -19,6 +20,7 @@ pub use inspection::{
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
+pub use submit::{ACT_FIELD, CONTENT_FIELD, EndorsementBody, ReleasedBody, SignedActBody};
 
 /// A page of packages, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,0 +1,118 @@
+//! The registry's errors in the shape of this door: the one mapping.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use wargate_registry::Error;
+use wargate_wire::api::ErrorBody;
+
+use crate::http;
+use crate::http::body::BodyError;
+use crate::http::form::FormError;
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub(super) struct Failed {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    hint: Option<&'static str>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl Failed {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), hint: None, retry_after_seconds: None }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    pub(super) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+}
+
+impl From<BodyError> for Failed {
+    fn from(error: BodyError) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let code = match error {
+            BodyError::TooLarge { .. } => "too-large",
+            BodyError::BrokeOff | BodyError::Stopped | BodyError::TooSlow => "body",
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<FormError> for Failed {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::Body(error) => error.into(),
+            FormError::Malformed { .. } => Self::bad_request(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        let one = |status, code| Self::new(status, code, text.clone());
+        let unknown = |code| Self::new(StatusCode::NOT_FOUND, code, text.clone());
+        match error {
+            Error::Invalid { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Error::Unauthorized { .. } => one(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Error::Denied { .. } => one(StatusCode::FORBIDDEN, "denied")
+                .hint("`wargate info NS:NAME` shows whose keys have a say"),
+            Error::AlreadyReleased { .. } => {
+                one(StatusCode::CONFLICT, "already-released").hint("release it under another version")
+            }
+            Error::ContentRefused { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "content-refused"),
+            Error::UnsupportedDigest { .. } => one(StatusCode::BAD_REQUEST, "digest-unsupported"),
+            Error::UnknownRepository { .. } => unknown("repository-unknown"),
+            Error::UnknownManifest { .. } => unknown("manifest-unknown"),
+            Error::UnknownUpload { .. } => unknown("upload-unknown"),
+            Error::UnknownLog { .. } => unknown("log-unknown"),
+            Error::UnknownRecord { .. } | Error::UnknownFetchToken { .. } => unknown("record-unknown"),
+            Error::UnknownSize { .. } => unknown("checkpoint-unknown"),
+            Error::UnknownLeaf { .. } => unknown("index-unknown"),
+            Error::UnknownContent { .. } => {
+                unknown("content-unknown").hint("send its bytes as the form's field `content`, after `act`")
+            }
+            Error::NoSuchFile { .. } => unknown("not-found"),
+            Error::UploadInUse | Error::Conflict { .. } | Error::NotSourcing { .. } => {
+                one(StatusCode::CONFLICT, "conflict")
+            }
+            Error::MissingParts { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "parts-missing"),
+            Error::LatestFollows { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "latest-follows"),
+            Error::NamespaceImported { .. } => one(StatusCode::CONFLICT, "namespace-imported"),
+            Error::TooLarge { .. } => one(StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Error::DigestMismatch { .. } => one(StatusCode::BAD_REQUEST, "digest-mismatch"),
+            Error::Unsupported { .. } => one(StatusCode::NOT_IMPLEMENTED, "unsupported"),
+            Error::Busy { retry_after } => {
+                let busy = one(StatusCode::SERVICE_UNAVAILABLE, "busy").hint("the same may be sent again");
+                Self { retry_after_seconds: Some(retry_after.as_secs()), ..busy }
+            }
+            Error::Internal { reason } => {
+                tracing::error!(reason, "a request failed");
+                let words = "the registry failed; its operator can see why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let body = ErrorBody {
+            code: self.code.to_owned(),
+            message: self.message,
+            hint: self.hint.map(str::to_owned),
+        };
+        let mut response = http::json(self.status, &body);
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,70 @@
+//! Acts handed in, and what became of them (`spec/delegation.md`, "Acts and records").
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use wargate_core::act::Endorsement;
+use wargate_core::digest::Digest;
+use wargate_core::id::RecordId;
+use wargate_core::key::{KeyId, Signature};
+use wargate_core::name::PackageName;
+
+use crate::text::{Base64, Text};
+
+/// The form field that holds a [`SignedActBody`].
+pub const ACT_FIELD: &str = "act";
+
+/// The form field that holds the content that the act releases.
+pub const CONTENT_FIELD: &str = "content";
+
+/// An act and who agreed to it: the field `act` of `POST /api/packages/{ns}/{name}/releases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedActBody {
+    /// The exact bytes that the endorsers signed.
+    pub act: Base64,
+    /// Who agreed.
+    pub endorsements: Vec<EndorsementBody>,
+}
+
+/// Somebody's agreement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndorsementBody {
+    /// Whose.
+    pub key_id: Text<KeyId>,
+    /// Their signature.
+    pub signature: Text<Signature>,
+}
+
+impl From<EndorsementBody> for Endorsement {
+    fn from(body: EndorsementBody) -> Self {
+        Self { key_id: body.key_id.0, signature: body.signature.0 }
+    }
+}
+
+impl From<&Endorsement> for EndorsementBody {
+    fn from(endorsement: &Endorsement) -> Self {
+        Self { key_id: Text(endorsement.key_id), signature: Text(endorsement.signature.clone()) }
+    }
+}
+
+/// What became of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleasedBody {
+    /// The package.
+    pub package: Text<PackageName>,
+    /// The version.
+    pub version: Text<Version>,
+    /// The content.
+    pub digest: Text<Digest>,
+    /// The manifest by which the OCI door serves it, if its record names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Text<Digest>>,
+    /// The record that released it.
+    pub record_id: Text<RecordId>,
+    /// Its index in the log.
+    pub registry_index: u64,
+    /// Whether that was before: the same release was asked for again.
+    pub before: bool,
+}
