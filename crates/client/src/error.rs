@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use semver::Version;
+use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
 use wargate_core::verify::Failure;
 
@@ -36,6 +37,40 @@ pub enum Error {
     Malformed {
         /// The URL.
         url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The release cannot be made, by what is proven of the package and the registry.
+    #[error("{reason}")]
+    CannotRelease {
+        /// Why, and who could.
+        reason: String,
+    },
+    /// The version was released with another content.
+    #[error("`{name}@{version}` is released already, with content `{content}`: a version is released once")]
+    AlreadyReleased {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+        /// What was released.
+        content: Digest,
+    },
+    /// The registry did not take the release.
+    #[error("the registry did not publish it ({status} {code}): {message}")]
+    NotPublished {
+        /// The HTTP status.
+        status: u16,
+        /// What kind of refusal, for programs.
+        code: String,
+        /// What it says.
+        message: String,
+        /// What it says to do next.
+        hint: Option<String>,
+    },
+    /// The key cannot sign.
+    #[error("couldn't sign: {reason}")]
+    Sign {
         /// What is wrong with it.
         reason: String,
     },

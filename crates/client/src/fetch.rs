@@ -10,6 +10,7 @@ use serde_json::Value;
 use wargate_core::digest::{Digest, Hasher};
 use wargate_core::map::page::PageRef;
 use wargate_core::verify::Failure;
+use wargate_wire::api::ErrorBody;
 use wargate_wire::text::Text;
 use wargate_wire::warg::{ContentSource, ContentSourcesResponse};
 
@@ -26,6 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a registry may send nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long sending a release may take, with the registry's verdict.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// A registry at a URL.
 #[derive(Debug, Clone)]
@@ -85,23 +89,43 @@ impl Registry {
         self.answer(self.http.get(&url), &url).await
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Bytes, Error> {
-        let unreachable =
-            |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let mut body = BytesMut::new();
-        let mut stream = response.bytes_stream();
-        while let Some(piece) = stream.next().await {
-            body.extend_from_slice(&piece.map_err(unreachable)?);
-            if body.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::EndlessData { bytes_max: ANSWER_BYTES_MAX as u64 }.into());
+    /// Sends a form whose parts lie in memory. How long that takes depends on the sender's line.
+    pub(crate) async fn post_form<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        boundary: &str,
+        form: Vec<Bytes>,
+    ) -> Result<T, Error> {
+        let url = self.at(path);
+        let size: usize = form.iter().map(Bytes::len).sum();
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(SEND_TIMEOUT).build();
+        let http =
+            http.map_err(|error| Error::Unreachable { url: url.clone(), reason: error.to_string() })?;
+        let pieces = futures::stream::iter(form.into_iter().map(Ok::<_, std::io::Error>));
+        let request = http
+            .post(&url)
+            .header("content-type", format!("multipart/form-data; boundary={boundary}"))
+            .header("content-length", size)
+            .body(reqwest::Body::wrap_stream(pieces));
+        let (status, answer) = whole(request, &url).await?;
+        if (200..300).contains(&status) {
+            return parse(&url, &answer);
+        }
+        match serde_json::from_slice(&answer) {
+            Ok(ErrorBody { code, message, hint }) => {
+                let (code, message, hint) = (shown(&code), shown(&message), hint.as_deref().map(shown));
+                Err(Error::NotPublished { status, code, message, hint })
             }
+            Err(_) => Err(Error::Refused { url, status, message: message(&answer) }),
         }
-        if status.is_success() {
-            return Ok(body.freeze());
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Bytes, Error> {
+        let (status, body) = whole(request, url).await?;
+        if (200..300).contains(&status) {
+            return Ok(body);
         }
-        Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message: message(&body) })
+        Err(Error::Refused { url: url.to_owned(), status, message: message(&body) })
     }
 
     /// Every place that has the content.
@@ -142,6 +166,23 @@ impl Registry {
     }
 }
 
+/// The status and the body of an answer.
+async fn whole(request: reqwest::RequestBuilder, url: &str) -> Result<(u16, Bytes), Error> {
+    let unreachable =
+        |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    let mut stream = response.bytes_stream();
+    while let Some(piece) = stream.next().await {
+        body.extend_from_slice(&piece.map_err(unreachable)?);
+        if body.len() > ANSWER_BYTES_MAX {
+            return Err(Failure::EndlessData { bytes_max: ANSWER_BYTES_MAX as u64 }.into());
+        }
+    }
+    Ok((status, body.freeze()))
+}
+
 async fn stream(
     response: reqwest::Response,
     digest: &Digest,
@@ -177,12 +218,16 @@ fn cause(error: &reqwest::Error) -> String {
 
 /// What an error body says, cut.
 fn message(body: &[u8]) -> String {
-    const SHOWN_CHARS_MAX: usize = 300;
     let text = String::from_utf8_lossy(body);
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
     // Without a message the body itself says what was not found.
-    let said = json["message"].as_str().map_or_else(|| text.to_string(), str::to_owned);
-    said.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect()
+    shown(json["message"].as_str().unwrap_or(&text))
+}
+
+/// What a registry says, for people: cut, and without what could disturb a terminal.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 600;
+    text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect()
 }
 
 fn parse<T: DeserializeOwned>(url: &str, answer: &[u8]) -> Result<T, Error> {

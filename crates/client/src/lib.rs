@@ -7,10 +7,12 @@ mod error;
 mod fetch;
 mod package;
 mod pins;
+mod publish;
 mod verify;
 
 pub use error::Error;
 pub use fetch::{CONTENT_BYTES_MAX, Registry};
 pub use package::{Proven, SignedBy, VerifiedPackage, VerifiedRelease};
 pub use pins::{Pin, PinStore};
+pub use publish::{NewRelease, Preparation, PreparedRelease, Published, prepare};
 pub use verify::{CHECKPOINT_AGE_SECONDS_MAX, Limits, verify_package};

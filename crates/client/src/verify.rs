@@ -9,7 +9,7 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
 use wargate_core::name::{LogName, PackageName};
-use wargate_core::verify::{self as check, Failure, GivenRecord, MapWalk};
+use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
     CheckpointBody, ConsistencyRequest, ConsistencyResponse, FetchLogsRequest, FetchLogsResponse,
@@ -58,6 +58,31 @@ pub async fn verify_package(
     name: &PackageName,
     limits: &Limits,
 ) -> Result<VerifiedPackage, Error> {
+    let looked = look(registry, pins, name, limits).await?;
+    if looked.layers.package.is_none() {
+        return Err(Error::NoSuchPackage { name: name.clone() });
+    }
+    pins.keep(&looked.pin)?;
+    VerifiedPackage::of(name, looked.proven, looked.layers, &looked.package)
+}
+
+/// A name and the layers above it, checked; that there is no such package is proven too.
+pub(crate) struct Looked {
+    pub(crate) proven: Proven,
+    pub(crate) layers: Layers,
+    /// The package's records.
+    pub(crate) package: Vec<GivenRecord>,
+    /// What to remember of the registry.
+    pub(crate) pin: Pin,
+}
+
+/// Fetches the logs of a package and of the layers above and checks them; the pin is not kept yet.
+pub(crate) async fn look(
+    registry: &Registry,
+    pins: &PinStore,
+    name: &PackageName,
+    limits: &Limits,
+) -> Result<Looked, Error> {
     let pin = pins.load(registry.url())?;
     let signed: CheckpointBody = registry.get("/v1/fetch/checkpoint").await?;
     let checkpoint = Checkpoint::from(&signed.contents);
@@ -76,11 +101,13 @@ pub async fn verify_package(
         None => Vec::new(),
     };
     let package = fetch_log(registry, checkpoint.size, &log).await?;
-    if package.is_empty() {
-        return Err(Error::NoSuchPackage { name: name.clone() });
-    }
     let layers = check::judge_layers(name, &operator, &namespace, &package)?;
-    let mut logs = vec![(LogName::Operator, &operator), (log, &package)];
+    let mut logs = vec![(LogName::Operator, &operator)];
+    if package.is_empty() {
+        check_absent(registry, &checkpoint, &log).await?;
+    } else {
+        logs.push((log, &package));
+    }
     if !namespace.is_empty() {
         logs.push((above, &namespace));
     }
@@ -88,14 +115,27 @@ pub async fn verify_package(
 
     let first_use = pin.is_none();
     let root_given = pin.as_ref().is_some_and(|pin| pin.given);
-    pins.keep(&Pin {
+    let pin = Pin {
         registry: registry.url().to_owned(),
         root: Text(root),
         given: root_given,
         seen: Some(signed.contents),
-    })?;
+    };
     let proven = Proven { checkpoint, checkpoint_key: signed.key_id.0, root, first_use, root_given };
-    VerifiedPackage::of(name, proven, layers, &package)
+    Ok(Looked { proven, layers, package, pin })
+}
+
+/// A log of which no record was given has none, by the map.
+async fn check_absent(registry: &Registry, checkpoint: &Checkpoint, log: &LogName) -> Result<(), Error> {
+    match find_in_map(registry, checkpoint, log).await? {
+        None => Ok(()),
+        Some(record) => Err(Failure::Withheld {
+            head: "nothing".to_owned(),
+            log: log.to_string(),
+            reason: format!("the map holds {record}"),
+        }
+        .into()),
+    }
 }
 
 /// A log below a tree size, whole; empty if the registry knows none.
