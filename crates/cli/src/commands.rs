@@ -2,6 +2,8 @@
 
 pub(crate) mod info;
 pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod remote;
 pub(crate) mod serve;

@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Config,
     /// Something does not hold: a signature, a proof, a digest.
     Verification,
+    /// The rules, the owners or the registry do not allow it.
+    Denied,
     /// A registry did not answer, or not as it should.
     Network,
     /// The disk, the machine, or a bug.
@@ -25,6 +27,7 @@ impl Kind {
             Self::Usage => "usage",
             Self::Config => "config",
             Self::Verification => "verification",
+            Self::Denied => "denied",
             Self::Network => "network",
             Self::Internal => "internal",
         }

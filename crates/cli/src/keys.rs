@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use wargate_core::key::{Algorithm, SecretKey};
+use wargate_core::key::SecretKey;
 
 use crate::error::CommandError;
 
@@ -62,12 +62,7 @@ pub(crate) fn load(path: &Path) -> Result<SecretKey, CommandError> {
 }
 
 fn make_key(path: &Path) -> Result<SecretKey, CommandError> {
-    let key = loop {
-        // A P-256 scalar is out of range about once in 2^32.
-        if let Ok(key) = SecretKey::from_bytes(Algorithm::EcdsaP256, random()?) {
-            break key;
-        }
-    };
+    let key = crate::secret::make()?;
     write(path, &key).map_err(|error| {
         CommandError::internal(format!("couldn't write the key `{}`: {error}", path.display()))
     })?;

@@ -11,6 +11,8 @@ mod config;
 mod error;
 mod keys;
 mod origin;
+mod registries;
+mod secret;
 mod ui;
 
 /// A publish makes some hundred small pieces on one thread that another one drops: a sixth of its cost with the
@@ -30,6 +32,10 @@ struct Cli {
 enum Command {
     /// Run a registry
     Serve(commands::serve::Serve),
+    /// Release a version with a key of your own
+    Publish(commands::publish::Publish),
+    /// Make a key of your own, or show it
+    Key(commands::key::Key),
     /// Check that a release is what its publisher released
     Verify(commands::verify::Verify),
     /// Check a release and download it
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
+        Command::Publish(publish) => runtime.block_on(publish.run()),
+        Command::Key(key) => key.run(),
         Command::Verify(verify) => runtime.block_on(verify.run()),
         Command::Pull(pull) => runtime.block_on(pull.run()),
         Command::Info(info) => runtime.block_on(info.run()),

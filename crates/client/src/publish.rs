@@ -248,6 +248,12 @@ fn check_allowed(
 }
 
 impl PreparedRelease {
+    /// The key that endorsed it.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.endorsement.key_id
+    }
+
     /// Sends it and waits for the registry's answer.
     ///
     /// # Errors

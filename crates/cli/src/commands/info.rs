@@ -32,7 +32,7 @@ impl ShowPackage {
     }
 
     async fn show(&self) -> Result<(), CommandError> {
-        let registry = self.remote.client()?;
+        let registry = self.remote.client(&self.package.name)?;
         let package = self.remote.verify(&registry, &self.package.name).await?;
         if let Some(version) = &self.package.version {
             let release = package.release(Some(version), true).map_err(|error| failed(&error))?;

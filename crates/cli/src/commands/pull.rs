@@ -33,7 +33,7 @@ impl Pull {
     }
 
     async fn pull(&self) -> Result<(), CommandError> {
-        let registry = self.remote.client()?;
+        let registry = self.remote.client(&self.release.name)?;
         let package = self.remote.verify(&registry, &self.release.name).await?;
         let release = package.release(self.release.version.as_ref(), self.yanked);
         let release = release.map_err(|error| failed(&error))?;

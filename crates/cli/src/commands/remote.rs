@@ -8,19 +8,22 @@ use clap::Args;
 use semver::Version;
 use serde_json::{Value, json};
 use wargate_client::{
-    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Registry, SignedBy, VerifiedPackage, VerifiedRelease,
+    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, VerifiedPackage,
+    VerifiedRelease,
 };
 use wargate_core::name::PackageName;
 
 use crate::error::{CommandError, Kind};
+use crate::registries;
 use crate::ui;
 
 /// Options of every command that asks a registry.
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
-    /// The registry
-    #[arg(long, value_name = "URL", env = "WARGATE_REGISTRY", default_value = "http://127.0.0.1:8090")]
-    pub(crate) registry: String,
+    /// The registry [default: the one that wkg's configuration has for the package, else
+    /// http://127.0.0.1:8090]
+    #[arg(long, value_name = "URL", env = "WARGATE_REGISTRY")]
+    registry: Option<String>,
     /// How old the registry's checkpoint may be, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = CHECKPOINT_AGE_SECONDS_MAX)]
     max_age: u64,
@@ -67,8 +70,19 @@ pub(crate) fn now_seconds() -> u64 {
 }
 
 impl Remote {
-    pub(crate) fn client(&self) -> Result<Registry, CommandError> {
-        Registry::new(&self.registry).map_err(|error| CommandError::usage(error.to_string()))
+    /// The registry that has a package. The one place where a command gets its client: credentials for a host are to
+    /// be found and given to it here.
+    pub(crate) fn client(&self, name: &PackageName) -> Result<Registry, CommandError> {
+        let url = match &self.registry {
+            Some(url) => url.clone(),
+            None => registries::url(name)?,
+        };
+        Registry::new(&url).map_err(|error| CommandError::usage(error.to_string()))
+    }
+
+    /// What a check allows.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { now_seconds: now_seconds(), age_seconds_max: self.max_age }
     }
 
     /// Fetches a package and checks everything about it but its content.
@@ -77,22 +91,26 @@ impl Remote {
         registry: &Registry,
         name: &PackageName,
     ) -> Result<VerifiedPackage, CommandError> {
-        let limits = Limits { now_seconds: now_seconds(), age_seconds_max: self.max_age };
-        let package = wargate_client::verify_package(registry, &pin_store()?, name, &limits).await;
+        let package = wargate_client::verify_package(registry, &pin_store()?, name, &self.limits()).await;
         let package = package.map_err(|error| failed(&error))?;
-        if package.proven.first_use {
-            ui::note(&format!(
-                "trusting {} on first use: it is {}\n  compare that with what its operator tells; from now on a change is refused",
-                registry.url(),
-                package.proven.root
-            ));
-        }
+        tell_first_use(registry, &package.proven);
         Ok(package)
     }
 
     /// Says a failure as JSON too, where JSON is asked for.
     pub(crate) fn told<T>(&self, outcome: Result<T, CommandError>) -> Result<T, CommandError> {
         told(self.json, outcome)
+    }
+}
+
+/// Says that a registry was trusted without being known, if it was.
+pub(crate) fn tell_first_use(registry: &Registry, proven: &Proven) {
+    if proven.first_use {
+        ui::note(&format!(
+            "trusting {} on first use: it is {}\n  compare that with what its operator tells; from now on a change is refused",
+            registry.url(),
+            proven.root
+        ));
     }
 }
 
@@ -121,7 +139,19 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::Yanked { .. } => {
             CommandError::new(Kind::Verification, text).hint("--yanked takes it all the same, if you must")
         }
-        Error::Pin { .. } => CommandError::config(text),
+        Error::CannotRelease { .. } => CommandError::new(Kind::Denied, text),
+        Error::AlreadyReleased { .. } => {
+            CommandError::new(Kind::Denied, text).hint("release it under another version")
+        }
+        Error::NotPublished { status, hint, .. } => {
+            let kind = if *status >= 500 { Kind::Network } else { Kind::Denied };
+            let refused = CommandError::new(kind, text);
+            match hint {
+                Some(hint) => refused.hint(hint.clone()),
+                None => refused,
+            }
+        }
+        Error::Pin { .. } | Error::Sign { .. } => CommandError::config(text),
         _ => CommandError::internal(text),
     }
 }

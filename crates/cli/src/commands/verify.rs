@@ -26,7 +26,7 @@ impl Verify {
     }
 
     async fn check(&self) -> Result<(), CommandError> {
-        let registry = self.remote.client()?;
+        let registry = self.remote.client(&self.release.name)?;
         let package = self.remote.verify(&registry, &self.release.name).await?;
         let release = package.release(self.release.version.as_ref(), self.yanked);
         let release = release.map_err(|error| failed(&error))?;
