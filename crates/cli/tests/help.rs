@@ -8,9 +8,13 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["serve"],
+    &["publish"],
+    &["key"],
+    &["key", "new"],
+    &["key", "show"],
     &["verify"],
     &["pull"],
     &["info"],

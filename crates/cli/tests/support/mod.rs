@@ -25,6 +25,9 @@ pub(crate) fn wargate(args: &[&str]) -> Command {
         .args(args)
         .env_remove("RUST_LOG")
         .env_remove("NO_COLOR")
+        .env_remove("WKG_CONFIG_FILE")
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", "/nonexistent")
         .env("COLUMNS", "100")
         .stdin(Stdio::null());
     command
