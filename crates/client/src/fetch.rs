@@ -10,7 +10,7 @@ use serde_json::Value;
 use wargate_core::digest::{Digest, Hasher};
 use wargate_core::map::page::PageRef;
 use wargate_core::verify::Failure;
-use wargate_wire::api::ErrorBody;
+use wargate_wire::api::Problem;
 use wargate_wire::text::Text;
 use wargate_wire::warg::{ContentSource, ContentSourcesResponse};
 
@@ -112,7 +112,7 @@ impl Registry {
             return parse(&url, &answer);
         }
         match serde_json::from_slice(&answer) {
-            Ok(ErrorBody { code, message, hint }) => {
+            Ok(Problem { code, message, hint, .. }) => {
                 let (code, message, hint) = (shown(&code), shown(&message), hint.as_deref().map(shown));
                 Err(Error::NotPublished { status, code, message, hint })
             }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
+use wargate_component::Inspection;
 use wargate_component::manifest::{Layer, artifact};
-use wargate_component::{Inspection, agree};
 use wargate_core::act::{Act, Endorsement, Release, Step};
 use wargate_core::authority::{Context, Refusal, Releases, State};
 use wargate_core::digest::Digest;
@@ -21,6 +21,7 @@ use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::Verdict;
 use wargate_core::time::Time;
 
+use crate::admission::Candidate;
 use crate::content::incoming::Incoming;
 use crate::content::inspected;
 use crate::custody::{self, Endorsed, Known};
@@ -190,13 +191,18 @@ impl<'a> Read<'a> {
     }
 
     /// What the bytes of a release are must agree with what the act says of them.
-    fn check_content(&self, digest: &Digest, size: u64, inspection: &Inspection) -> Result<(), Error> {
+    fn check_content(
+        &self,
+        shared: &Shared,
+        digest: &Digest,
+        size: u64,
+        inspection: &Inspection,
+    ) -> Result<(), Error> {
         for release in releases(&self.act).filter(|release| release.content == *digest) {
-            let (namespace, name) = (self.name.namespace(), self.name.name());
-            agree(inspection, namespace.as_str(), name, &release.version)
-                .map_err(|error| Error::ContentRefused { reason: error.to_string() })?;
+            let (content, version, name) = (digest, &release.version, self.name);
+            shared.check_release(&Candidate { name, version, content, inspection: Some(inspection) })?;
             let layer = Layer { digest: *digest, size };
-            let manifest = Digest::of(&artifact(layer, inspection, name, &release.version).manifest);
+            let manifest = Digest::of(&artifact(layer, inspection, name.name(), version).manifest);
             if let Some(named) = release.manifest.filter(|named| *named != manifest) {
                 return Err(Error::Invalid {
                     reason: format!(
@@ -263,7 +269,7 @@ pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -
     let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
     for digest in &contents {
         let (inspection, size) = inspected(shared, digest).await?;
-        read.check_content(digest, size, &inspection)?;
+        read.check_content(shared, digest, size, &inspection)?;
     }
     if let Some(namespace) = judged.namespace {
         // Somebody else may have started it at the same moment: only the package's verdict counts.
@@ -348,7 +354,7 @@ impl ActContent {
         let shared = &self.shared;
         let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
         let read = Read::new(shared, &self.signed).await?;
-        read.check_content(&self.digest, arrived.size, &inspection)?;
+        read.check_content(shared, &self.digest, arrived.size, &inspection)?;
         let batch = vec![arrived.row(shared.clock.now_ms()), inspections::insert(&self.digest, &inspection)?];
         Ok(shared.db.write(batch).await?)
     }

@@ -1,6 +1,8 @@
 //! A registry inside somebody else's server: an own page, an own say in what is let in, the Warg door below `/warg`
 //! and the OCI door where OCI clients look for it.
 
+#![expect(clippy::print_stdout, reason = "it is a program of its own, not the library")]
+
 use std::sync::Arc;
 
 use axum::Router;

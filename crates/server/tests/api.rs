@@ -6,7 +6,7 @@
     reason = "a test ends where something fails, and waits for real"
 )]
 
-#[allow(dead_code, unreachable_pub, reason = "it is written for the registry's own tests")]
+#[allow(unreachable_pub, reason = "it is written for the registry's own tests")]
 #[path = "../../registry/tests/support/mod.rs"]
 mod support;
 

@@ -1,19 +1,25 @@
 //! Wargate's own JSON: `/api/…`.
 //!
-//! Every error here has one shape: `{"code", "message", "hint"}`.
+//! Every error here has one shape: `{"status", "code", "message", "hint"}`.
 
 use axum::Router;
-use axum::routing::post;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use wargate_wire::api::openapi;
 
+use super::catalog;
+use crate::http;
 use crate::router::Door;
 use error::Failed;
 
-mod error;
+pub(super) mod error;
 mod submit;
 
 /// All routes of this door.
 pub(crate) fn routes() -> Router<Door> {
-    Router::new().route("/api/packages/{namespace}/{name}/releases", post(submit::release))
+    catalog::api_routes()
+        .route("/api/openapi.json", get(async || http::json(StatusCode::OK, &openapi())))
+        .route("/api/packages/{namespace}/{name}/releases", post(submit::release))
 }
 
 /// A part of a path.

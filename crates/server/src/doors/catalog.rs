@@ -8,8 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use wargate_core::name::PackageName;
-use wargate_registry::Error;
-use wargate_wire::api::{Package, PackageList, Problem, Release, openapi};
+use wargate_wire::api::{Package, PackageList, Release};
 use wargate_wire::oci::query::Query;
 
 use super::warg::base_url;
@@ -17,10 +16,9 @@ use super::web::{self, PACKAGES_PER_PAGE, RESERVED_NAMESPACES, Site};
 use crate::http;
 use crate::router::Door;
 
-mod problem;
 mod values;
 
-use problem::Failed;
+use super::api::error::Failed;
 
 /// How a value is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,9 +27,9 @@ enum Form {
     Json,
 }
 
-pub(crate) fn api_routes() -> Router<Door> {
+/// The values without pages.
+pub(super) fn api_routes() -> Router<Door> {
     Router::new()
-        .route("/api/openapi.json", get(async || http::json(StatusCode::OK, &openapi())))
         .route("/api/packages", get(api_list))
         .route("/api/packages/{namespace}/{name}", get(api_package))
         .route("/api/packages/{namespace}/{name}/{version}", get(api_release))
@@ -49,7 +47,7 @@ pub(crate) fn page_routes() -> Router<Door> {
 async fn api_list(State(door): State<Door>, RawQuery(query): RawQuery) -> Response {
     match list(&door, query.as_deref().unwrap_or_default()).await {
         Ok(list) => json(&list),
-        Err(failed) => failed.json(),
+        Err(failed) => failed.into_response(),
     }
 }
 
@@ -68,7 +66,7 @@ async fn list_page(State(door): State<Door>, headers: HeaderMap, RawQuery(query)
 async fn api_package(State(door): State<Door>, Path((namespace, name)): Path<(String, String)>) -> Response {
     match package(&door, &namespace, &name).await {
         Ok(package) => json(&package),
-        Err(failed) => failed.json(),
+        Err(failed) => failed.into_response(),
     }
 }
 
@@ -87,7 +85,7 @@ async fn package_page(
         (Ok(package), Form::Page) => web::respond(StatusCode::OK, web::render_package(&package, &site)),
         (Ok(package), Form::Json) => json(&package),
         (Err(failed), Form::Page) => failed.page(&site),
-        (Err(failed), Form::Json) => failed.json(),
+        (Err(failed), Form::Json) => failed.into_response(),
     }
 }
 
@@ -97,7 +95,7 @@ async fn api_release(
 ) -> Response {
     match release(&door, &namespace, &name, &version).await {
         Ok(release) => json(&release),
-        Err(failed) => failed.json(),
+        Err(failed) => failed.into_response(),
     }
 }
 
@@ -121,7 +119,7 @@ async fn release_page(
         (Ok(release), Form::Page) => web::respond(StatusCode::OK, web::render_release(&release, &site)),
         (Ok(release), Form::Json) => json(&release),
         (Err(failed), Form::Page) => failed.page(&site),
-        (Err(failed), Form::Json) => failed.json(),
+        (Err(failed), Form::Json) => failed.into_response(),
     }
 }
 
@@ -138,11 +136,7 @@ async fn not_a_page(request: Request) -> Response {
 async fn asset(State(door): State<Door>, headers: HeaderMap, Path(name): Path<String>) -> Response {
     match web::asset(&name) {
         Some(asset) => web::respond_asset(asset),
-        None => {
-            let message = format!("there is no asset `{name}`");
-            Failed(Problem { status: 404, code: "not-found".to_owned(), message, hint: None })
-                .page(&site(&door, &headers).await)
-        }
+        None => not_found(format!("there is no asset `{name}`")).page(&site(&door, &headers).await),
     }
 }
 
@@ -172,7 +166,7 @@ async fn package(door: &Door, namespace: &str, name: &str) -> Result<Package, Fa
 
 async fn release(door: &Door, namespace: &str, name: &str, version: &str) -> Result<Release, Failed> {
     let name = package_name(namespace, name)?;
-    let version = version.parse().map_err(|_| Failed::not_found(format!("`{version}` is no version")))?;
+    let version = version.parse().map_err(|_| not_found(format!("`{version}` is no version")))?;
     let snapshot = door.registry.snapshot();
     let (package, release, inspection) = snapshot.release(&name, &version).await?;
     Ok(values::release(&package, &release, inspection.as_ref(), snapshot.checkpoint()))
@@ -181,7 +175,7 @@ async fn release(door: &Door, namespace: &str, name: &str, version: &str) -> Res
 fn package_name(namespace: &str, name: &str) -> Result<PackageName, Failed> {
     format!("{namespace}:{name}")
         .parse()
-        .map_err(|_| Failed::not_found(format!("`{namespace}:{name}` cannot be a package's name")))
+        .map_err(|_| not_found(format!("`{namespace}:{name}` cannot be a package's name")))
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Response {
@@ -203,8 +197,6 @@ async fn site(door: &Door, headers: &HeaderMap) -> Site {
     }
 }
 
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        problem::of(&error)
-    }
+fn not_found(message: String) -> Failed {
+    Failed::new(StatusCode::NOT_FOUND, "not-found", message)
 }

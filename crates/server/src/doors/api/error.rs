@@ -1,17 +1,18 @@
-//! The registry's errors in the shape of this door: the one mapping.
+//! What went wrong, as our own JSON and as a page: the one mapping of the registry's errors for both.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_registry::Error;
-use wargate_wire::api::ErrorBody;
+use wargate_wire::api::Problem;
 
+use crate::doors::web::{self, Site};
 use crate::http;
 use crate::http::body::BodyError;
 use crate::http::form::FormError;
 
 /// An answer that is an error.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -20,12 +21,26 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), hint: None, retry_after_seconds: None }
     }
 
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    /// The same for a person with a browser.
+    pub(crate) fn page(self, site: &Site) -> Response {
+        web::respond(self.status, web::render_problem(&self.problem(), site))
+    }
+
+    fn problem(&self) -> Problem {
+        Problem {
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            message: self.message.clone(),
+            hint: self.hint.map(str::to_owned),
+        }
     }
 
     pub(super) fn hint(mut self, hint: &'static str) -> Self {
@@ -69,6 +84,12 @@ impl From<Error> for Failed {
             }
             Error::ContentRefused { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "content-refused"),
             Error::UnsupportedDigest { .. } => one(StatusCode::BAD_REQUEST, "digest-unsupported"),
+            Error::UnknownPackage { .. } => {
+                unknown("package-unknown").hint("search for it by a part of its name")
+            }
+            Error::UnknownRelease { .. } => {
+                unknown("release-unknown").hint("the package's page lists its versions")
+            }
             Error::UnknownRepository { .. } => unknown("repository-unknown"),
             Error::UnknownManifest { .. } => unknown("manifest-unknown"),
             Error::UnknownUpload { .. } => unknown("upload-unknown"),
@@ -104,12 +125,7 @@ impl From<Error> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let body = ErrorBody {
-            code: self.code.to_owned(),
-            message: self.message,
-            hint: self.hint.map(str::to_owned),
-        };
-        let mut response = http::json(self.status, &body);
+        let mut response = http::json(self.status, &self.problem());
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
