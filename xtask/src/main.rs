@@ -9,6 +9,7 @@
 
 mod bench;
 mod checkout;
+mod pages;
 mod run;
 mod test;
 mod tools;
@@ -19,7 +20,9 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   test    everything that must hold before a change goes in: format, clippy, cargo-deny, all tests,
-          the real clients, core for wasm32
+          the real clients, the pages in a browser, core for wasm32
+  pages   only the pages in a browser; with SNAPSHOTS=update in the environment, what is told of them is
+          written anew to browser/snapshots
   bench publish
           publishing and reading against the reference registry, in one run
   tools   only fetch and build the pinned programs that `test` needs
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let outcome = match *words.as_slice() {
         ["test"] => test::run(),
+        ["pages"] => pages::test(&mut run::Tally::default()),
         ["tools"] => tools::install_all(),
         ["bench", "publish"] => bench::publish(),
         ["help" | "--help" | "-h"] => {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -46,8 +46,33 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a `cargo test`, passes its output through, and adds the results it prints to `tally`,
-/// also when it fails.
+/// Builds our own program as one does while working on it; where it is.
+pub(crate) fn wargate() -> Result<PathBuf> {
+    must(&mut cargo(&["build", "--locked", "--package", "wargate-cli"]))?;
+    let wargate = checkout::target().join("debug/wargate");
+    wargate.canonicalize().with_context(|| format!("no program at {}", wargate.display()))
+}
+
+pub(crate) fn is_root() -> Result<bool> {
+    let answer = command("id").arg("-u").output().context("could not run `id -u`")?;
+    Ok(answer.stdout.trim_ascii() == b"0")
+}
+
+/// Says that something could not be done on this machine, and why; in CI that is an error.
+pub(crate) fn not_done(what: &str, why: &str) -> Result<()> {
+    if checkout::in_ci() {
+        bail!("{what}: {why}");
+    }
+    shout(&format!("{what}: {why}"));
+    Ok(())
+}
+
+pub(crate) fn shout(what: &str) {
+    println!("\n!!! {what}\n");
+}
+
+/// Runs tests by cargo or by Node, passes their output through, and adds the results among it to `tally`, also
+/// when some fail.
 pub(crate) fn must_test(command: &mut Command, tally: &mut Tally) -> Result<()> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -70,7 +95,8 @@ fn pass_through(mut from: impl BufRead, mut to: impl Write, tally: &mut Tally) -
     while from.read_until(b'\n', &mut line)? > 0 {
         to.write_all(&line)?;
         to.flush()?;
-        if let Some(result) = parse_result(&String::from_utf8_lossy(&line)) {
+        let text = String::from_utf8_lossy(&line);
+        if let Some(result) = parse_result(&text).or_else(|| parse_node_result(&text)) {
             *tally += result;
         }
         line.clear();
@@ -85,6 +111,17 @@ fn parse_result(line: &str) -> Option<Tally> {
     let passed = counts.next()?.strip_suffix(" passed")?.parse().ok()?;
     let failed = counts.next()?.strip_suffix(" failed")?.parse().ok()?;
     Some(Tally { passed, failed })
+}
+
+/// Reads one of the closing lines of Node's `spec` reporter, `ℹ pass 3`. A cancelled test is one that did not pass.
+fn parse_node_result(line: &str) -> Option<Tally> {
+    let (what, count) = line.trim_end().strip_prefix("ℹ ")?.split_once(' ')?;
+    let count = count.parse().ok()?;
+    match what {
+        "pass" => Some(Tally { passed: count, failed: 0 }),
+        "fail" | "cancelled" => Some(Tally { passed: 0, failed: count }),
+        _ => None,
+    }
 }
 
 /// The command as one would type it.
@@ -109,6 +146,19 @@ mod tests {
             ["test a ... ok\n", "running 3 tests\n", "test result: ok.\n", "12 passed; 0 failed\n", ""]
         {
             assert_eq!(parse_result(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn results_of_node_are_counted_and_nothing_else() {
+        for (line, passed, failed) in
+            [("ℹ pass 12\n", 12, 0), ("ℹ fail 2\n", 0, 2), ("ℹ cancelled 1\n", 0, 1)]
+        {
+            assert_eq!(parse_node_result(line), Some(Tally { passed, failed }), "{line:?}");
+        }
+        for other in ["ℹ tests 12\n", "ℹ skipped 1\n", "pass 12\n", "ℹ pass\n", "✔ pass 12\n", "ℹ pass 1.5\n"]
+        {
+            assert_eq!(parse_node_result(other), None, "{other:?}");
         }
     }
 

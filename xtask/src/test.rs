@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::run::{Tally, cargo, command, must, must_test};
-use crate::{checkout, tools};
+use crate::run::{self, Tally, cargo, command, must, must_test, shout};
+use crate::{checkout, pages, tools};
 
 /// Builds one crate for wasm32 where the machine's own toolchain has no such target.
 const WASM32_BUILDER: &str = "../shared/tools/debian-newer.sh";
@@ -23,6 +23,7 @@ const STEPS: &[(&str, Step)] = &[
     ("licences, bans, sources", |_| deny()),
     ("tests of the workspace", workspace_tests),
     ("agreement with the published crates and clients", interop_tests),
+    ("pages in a browser", pages::test),
     ("core for wasm32", |_| core_for_wasm32()),
 ];
 
@@ -87,11 +88,11 @@ fn workspace_tests(tally: &mut Tally) -> Result<()> {
 }
 
 fn interop_tests(tally: &mut Tally) -> Result<()> {
-    must(&mut cargo(&["build", "--locked", "--package", "wargate-cli"]))?;
-    let wargate = checkout::target().join("debug/wargate");
-    let wargate = wargate.canonicalize().with_context(|| format!("no program at {}", wargate.display()))?;
     let mut tests = cargo(&["test", "--locked", "--no-fail-fast", "--manifest-path", INTEROP_MANIFEST]);
-    tests.env("WARGATE_BIN", wargate).env("WARG_CLI", tools::WARG.path()?).env("WKG_CLI", tools::WKG.path()?);
+    tests
+        .env("WARGATE_BIN", run::wargate()?)
+        .env("WARG_CLI", tools::WARG.path()?)
+        .env("WKG_CLI", tools::WKG.path()?);
     must_test(&mut tests, tally)
 }
 
@@ -99,25 +100,12 @@ fn core_for_wasm32() -> Result<()> {
     let builder = checkout::root().join(WASM32_BUILDER);
     let missing = if !builder.is_file() {
         format!("{WASM32_BUILDER} is not beside the checkout")
-    } else if !is_root()? {
+    } else if !run::is_root()? {
         format!("{WASM32_BUILDER} needs root")
     } else {
         return must(
             command(builder).arg("wasm32").arg(checkout::root()).args(["--package", "wargate-core"]),
         );
     };
-    if checkout::in_ci() {
-        bail!("{missing}");
-    }
-    shout(&format!("core NOT built for wasm32: {missing}"));
-    Ok(())
-}
-
-fn is_root() -> Result<bool> {
-    let answer = command("id").arg("-u").output().context("could not run `id -u`")?;
-    Ok(answer.stdout.trim_ascii() == b"0")
-}
-
-fn shout(what: &str) {
-    println!("\n!!! {what}\n");
+    run::not_done("core NOT built for wasm32", &missing)
 }
