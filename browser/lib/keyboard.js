@@ -1,5 +1,8 @@
 // A person with a keyboard: where the focus is, and whether it can be seen.
 
+/** Screenshots of one thing until two in a row agree. */
+const LOOKS_MAX = 10;
+
 /** Presses Tab until the focus is on `locator`; what had it on the way, and fails after `presses_max`. */
 export async function tabTo(tab, locator, pressesMax = 40) {
   const way = [];
@@ -11,6 +14,17 @@ export async function tabTo(tab, locator, pressesMax = 40) {
   throw new Error(`Tab did not reach ${locator} but only:\n${way.join("\n")}`);
 }
 
+/** How a part of the page looks once it has stopped changing: a busy machine may paint late. */
+async function steadyLook(tab, clip) {
+  let before = "";
+  for (let look = 0; look < LOOKS_MAX; look++) {
+    const now = (await tab.screenshot({ clip, animations: "disabled" })).toString("base64");
+    if (now === before) return now;
+    before = now;
+  }
+  throw new Error(`${await focused(tab)} looks different each time`);
+}
+
 /** What has the focus, in words. */
 export function focused(tab) {
   return tab.evaluate(() => {
@@ -19,19 +33,20 @@ export function focused(tab) {
   });
 }
 
-/** Whether one sees that the element has the focus: it looks otherwise without it. */
-export async function showsFocus(tab, locator) {
-  const box = await locator.boundingBox();
+/** A tab in which `showsFocus` works: to hide the caret, screenshots add a style, which the pages' policy forbids. */
+export const STEADY = { bypassCSP: true };
+
+/** Whether one sees that the element, which has the focus, has it: without the focus it looks otherwise. */
+export async function showsFocus(tab, element) {
+  const box = await element.boundingBox();
   const { width, height } = tab.viewportSize();
   const isInView = box.x >= 0 && box.y >= 0 && box.x < width && box.y < height && box.width > 1 && box.height > 1;
   if (!isInView) return false;
   const [x, y] = [Math.max(0, box.x - 6), Math.max(0, box.y - 6)];
   const clip = { x, y, width: Math.min(box.width + 12, width - x), height: Math.min(box.height + 12, height - y) };
-  const look = async () => (await tab.screenshot({ clip, animations: "disabled" })).toString("base64");
-  const [focused, again] = [await look(), await look()];
-  if (focused !== again) throw new Error(`${locator} looks different each time`);
-  await locator.evaluate((element) => element.blur());
-  const blurred = await look();
-  await locator.evaluate((element) => element.focus());
-  return focused !== blurred;
+  const withFocus = await steadyLook(tab, clip);
+  await element.evaluate((element) => element.blur());
+  const without = await steadyLook(tab, clip);
+  await element.evaluate((element) => element.focus());
+  return withFocus !== without;
 }

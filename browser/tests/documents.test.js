@@ -19,6 +19,18 @@ for (const page of PAGES) {
     }));
 }
 
+for (const page of PAGES) {
+  test(`${page.name} has regions that are told apart by their names`, () =>
+    withTab({}, async (tab) => {
+      await visit(tab, page);
+      const snapshot = await tab.locator("body").ariaSnapshot();
+      const regions = [...snapshot.matchAll(/^ *- '?((?:region|navigation|complementary|form|search) ?"?.*?"?)'?:/gm)];
+      const names = regions.map(([, name]) => name);
+      const again = names.filter((name, at) => names.indexOf(name) < at);
+      assert.deepEqual(again, [], `among ${names.join(", ")}`);
+    }));
+}
+
 test("each page has a title of its own", () =>
   withTab({}, async (tab) => {
     const titles = new Map();

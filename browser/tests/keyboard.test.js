@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { focused, showsFocus, tabTo } from "../lib/keyboard.js";
+import { focused, showsFocus, STEADY, tabTo } from "../lib/keyboard.js";
 import { pageNamed, URL_BASE } from "../lib/pages.js";
 import { visit, withTab } from "../lib/visit.js";
 
@@ -11,7 +11,7 @@ const SCHEMES = ["light", "dark"];
 
 for (const colorScheme of SCHEMES) {
   test(`Tab reaches search, the first package and its copy buttons, with visible focus, ${colorScheme}`, () =>
-    withTab({ colorScheme }, async (tab) => {
+    withTab({ ...STEADY, colorScheme }, async (tab) => {
       const reach = async (locator) => {
         await tabTo(tab, locator);
         assert.ok(await showsFocus(tab, locator), `one does not see that ${locator} has the focus`);
@@ -34,22 +34,31 @@ for (const colorScheme of SCHEMES) {
 }
 
 test("everything that takes the focus on a page shows it and is seen", () =>
-  withTab({}, async (tab) => {
+  withTab(STEADY, async (tab) => {
     for (const name of ["list", "release-of-component", "release-of-wit", "release-of-module"]) {
       await visit(tab, pageNamed(name));
       const [unseen, seen] = [[], new Set()];
       for (;;) {
         await tab.keyboard.press("Tab");
-        const locator = tab.locator(":focus");
-        if ((await locator.count()) === 0) break;
-        const key = await locator.evaluate((element) => [...document.querySelectorAll("*")].indexOf(element));
-        // Back at the beginning.
-        if (seen.has(key)) break;
-        seen.add(key);
-        if (!(await showsFocus(tab, locator))) unseen.push(await focused(tab));
+        const element = await tab.$("body :focus");
+        const place = await element?.evaluate((element) => [...document.querySelectorAll("*")].indexOf(element));
+        // At the end, or at the beginning again.
+        if (element === null || seen.has(place)) break;
+        seen.add(place);
+        if (!(await showsFocus(tab, element))) unseen.push(await focused(tab));
       }
       assert.ok(seen.size >= 10, `only ${seen.size} stops on ${name}`);
       assert.deepEqual(unseen, [], `on ${name} one does not see the focus`);
+    }
+  }));
+
+test("a focus that cannot be seen is noticed", () =>
+  withTab(STEADY, async (tab) => {
+    await visit(tab, pageNamed("list"));
+    await tab.addStyleTag({ content: ":focus-visible { outline: none !important; }" });
+    for (const locator of [tab.getByRole("searchbox"), tab.getByRole("link", { name: "acme:hello" })]) {
+      await tabTo(tab, locator);
+      assert.equal(await showsFocus(tab, locator), false);
     }
   }));
 

@@ -74,6 +74,8 @@ test("the search form finds, keeps what was typed, and says when there is nothin
 async function ownLinks(tab) {
   const links = await tab.locator("a[href], link[href]").all();
   const hrefs = await Promise.all(links.map((link) => link.getAttribute("href")));
-  const addresses = hrefs.map((href) => new URL(href, tab.url())).filter((url) => url.origin === URL_BASE);
-  return [...new Set(addresses.map((url) => url.href.split("#")[0]))];
+  // A link to a place on the page itself leads nowhere else, whatever the page's status.
+  const elsewhere = hrefs.filter((href) => !href.startsWith("#"));
+  const addresses = elsewhere.map((href) => new URL(href, tab.url())).filter((url) => url.origin === URL_BASE);
+  return [...new Set(addresses.map((url) => url.href))];
 }

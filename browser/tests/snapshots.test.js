@@ -52,6 +52,8 @@ test("placeholders stand for what differs from run to run, and nothing else", ()
     ["at http://127.0.0.1:41233/acme", "at http://HOST:PORT/acme"],
     ["2026-11-25 09:16 UTC", "TIME"],
     ["9 in a tree of 1,024", "9 in a tree of SIZE"],
+    ["- term: Entry\n- definition: 1,023 in", "- term: Entry\n- definition: INDEX in"],
+    ['- link "checkpoint":\n  - /url: /c\n- text: 1,024,', '- link "checkpoint":\n  - /url: /c\n- text: SIZE,'],
     ["wasi:http@0.3.0-rc-2025-09-16.1", "wasi:http@0.3.0-rc-2025-09-16.1"],
     ["1.2.3 of 46.3 KiB", "1.2.3 of 46.3 KiB"],
   ]) {
