@@ -1,7 +1,7 @@
 //! A connection that sends prepared HTTP/1.1 requests and reads the answers, at as little cost as can be: the
 //! client shares the machine with the server that it measures.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -14,7 +14,22 @@ pub struct Connection {
 /// An answer.
 pub struct Answer {
     pub status: u16,
+    /// Where it points to, if it does.
+    pub location: Option<String>,
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Fails on another status.
+    pub fn must_be(&self, status: u16) -> Result<()> {
+        ensure!(self.status == status, "{} instead of {status}", self.shown());
+        Ok(())
+    }
+
+    /// The status and what the server says.
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.status, String::from_utf8_lossy(&self.body))
+    }
 }
 
 impl Connection {
@@ -35,9 +50,11 @@ impl Connection {
             }
             self.fill().await?;
         };
-        let text = std::str::from_utf8(&self.buffer[..head])?.to_ascii_lowercase();
+        let text = std::str::from_utf8(&self.buffer[..head])?;
         let status = text.get(9..12).context("no status")?.parse()?;
-        let body = match header(&text, "content-length") {
+        let location = header(text, "location").map(str::to_owned);
+        let body = match header(text, "content-length") {
+            _ if request.starts_with(b"HEAD ") || status == 204 => Vec::new(),
             Some(length) => {
                 let length: usize = length.parse()?;
                 while self.buffer.len() < head + length {
@@ -47,7 +64,7 @@ impl Connection {
             }
             None => self.chunked(head).await?,
         };
-        Ok(Answer { status, body })
+        Ok(Answer { status, location, body })
     }
 
     async fn chunked(&mut self, head: usize) -> Result<Vec<u8>> {
@@ -84,18 +101,35 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
-/// A GET.
+/// A request without a body: GET.
 pub fn get(host: &str, path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
 }
 
-/// A POST.
+/// The same as HEAD.
+pub fn head(host: &str, path: &str) -> Vec<u8> {
+    format!("HEAD {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
+}
+
+/// A request with a body: POST.
 pub fn post(host: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    with_body("POST", host, path, content_type, body)
+}
+
+/// The same as PUT.
+pub fn put(host: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    with_body("PUT", host, path, content_type, body)
+}
+
+fn with_body(method: &str, host: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
