@@ -25,6 +25,8 @@ usage: cargo xtask CHORE
           written anew to browser/snapshots
   bench publish
           publishing and reading against the reference registry, in one run
+  bench oci [ARTIFACTS]
+          pushing and pulling small artifacts against docker-registry and nginx, in one run
   tools   only fetch and build the pinned programs that `test` needs
 ";
 
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         ["pages"] => pages::test(&mut run::Tally::default()),
         ["tools"] => tools::install_all(),
         ["bench", "publish"] => bench::publish(),
+        ["bench", "oci"] => bench::oci(None),
+        ["bench", "oci", artifacts] => bench::oci(Some(artifacts)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,0 +1,59 @@
+//! `bench publish`: publishing and reading at the Warg door, against the reference in memory and on PostgreSQL.
+
+use anyhow::Result;
+
+use super::peer::{self, Postgres, Server};
+use super::{Bar, Measured, WARGATE, build};
+use crate::tools;
+
+const MEMORY: &str = "reference in memory";
+const POSTGRES: &str = "reference on PostgreSQL";
+
+const PACKAGES: &str = "10000";
+const CONNECTIONS: &str = "64";
+const LONE: &str = "300";
+const READS: &str = "20000";
+
+/// Measures publishing and reading.
+pub(crate) fn publish() -> Result<()> {
+    build()?;
+    let reference = tools::WARG_SERVER.install_peer()?;
+    let postgres = Postgres::start()?;
+    let measured = Measured::rounds(|measured, round, folder| {
+        let server = peer::wargate(&folder.join("wargate"))?;
+        measured.take(WARGATE, &server, &["lone", "--packages", LONE, "--run", "lone"])?;
+        many(measured, WARGATE, &server)?;
+        drop(server);
+        let server = peer::warg_server(&reference, &folder.join("memory"), None)?;
+        many(measured, MEMORY, &server)?;
+        drop(server);
+        let url = postgres.database(round)?;
+        let server = peer::warg_server(&reference, &folder.join("postgres"), Some(&url))?;
+        many(measured, POSTGRES, &server)
+    })?;
+    measured.report(&bars(&measured));
+    Ok(())
+}
+
+fn many(measured: &mut Measured, who: &'static str, server: &Server) -> Result<()> {
+    let load = ["--packages", PACKAGES, "--connections", CONNECTIONS, "--run", "many"];
+    measured.take(who, server, &[&["publish"], &load[..]].concat())?;
+    measured.take(who, server, &[&["read", "--requests", READS], &load[..]].concat())
+}
+
+fn bars(measured: &Measured) -> [Bar; 6] {
+    let provable = measured.of(WARGATE, "provable_per_s");
+    let accepted = |who| measured.of(who, "accepted_per_s");
+    [
+        (
+            "lone publish, p50 ms",
+            measured.of(WARGATE, "p50_ms"),
+            format!("≤ {:.2}", 3.0 * measured.sync_ms() + 3.0),
+        ),
+        ("provable ÷ accepted in memory", provable / accepted(MEMORY), "≥ 3.5".to_owned()),
+        ("provable ÷ accepted on PostgreSQL", provable / accepted(POSTGRES), "≥ 7".to_owned()),
+        ("server CPU a publish, µs", measured.of(WARGATE, "cpu_us_each"), "≤ 220".to_owned()),
+        ("package logs ÷ reference", measured.ratio("logs_per_s", MEMORY), "≥ 1".to_owned()),
+        ("proofs ÷ reference", measured.ratio("proofs_per_s", MEMORY), "≥ 1".to_owned()),
+    ]
+}
