@@ -91,7 +91,7 @@ impl Measured {
         for (who, figures) in &self.servers {
             println!("{who}");
             for (name, values) in figures {
-                println!("  {name:<24} {:>12.2}   {values:.1?}", median(values.clone()));
+                println!("  {name:<28} {:>12.2}   {values:.1?}", median(values.clone()));
             }
         }
         println!();

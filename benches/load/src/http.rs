@@ -109,12 +109,26 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 /// A request without a body: GET.
 pub fn get(host: &str, path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
+    without_body("GET", host, path, "*/*")
+}
+
+/// The same for what must have a media type: Docker's registry takes one that is not named for unwanted.
+pub fn get_as(host: &str, path: &str, media_type: &str) -> Vec<u8> {
+    without_body("GET", host, path, media_type)
 }
 
 /// The same as HEAD.
+pub fn head_as(host: &str, path: &str, media_type: &str) -> Vec<u8> {
+    without_body("HEAD", host, path, media_type)
+}
+
+/// HEAD of anything.
 pub fn head(host: &str, path: &str) -> Vec<u8> {
-    format!("HEAD {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
+    without_body("HEAD", host, path, "*/*")
+}
+
+fn without_body(method: &str, host: &str, path: &str, accept: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\naccept: {accept}\r\n\r\n").into_bytes()
 }
 
 /// A request with a body: POST.

@@ -117,7 +117,7 @@ pub(super) fn docker_registry(binary: &Path, folder: &Path) -> Result<Server> {
     let text = format!(
         "version: 0.1
 log:
-  level: panic
+  level: error
   accesslog:
     disabled: true
 storage:

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use wargate_core::digest::Digest;
 
-use super::artifact::Load;
+use super::artifact::{Load, MANIFEST_TYPE};
 use crate::drive::{Target, Until};
-use crate::http::{Answer, Connection, get, head};
+use crate::http::{Answer, Connection, get, get_as, head_as};
 use crate::options::Options;
 
 /// A request, and the digest of its answer's body.
@@ -66,8 +66,8 @@ pub async fn pull(options: &Options) -> Result<Value> {
     let mut pulls = Vec::new();
     for artifact in reading.load.all()? {
         let blob = |blob| Expected { request: get(server, &artifact.blob_path(blob)), digest: blob.digest };
-        let manifest =
-            Expected { request: get(server, &artifact.manifest_path()), digest: artifact.manifest.digest };
+        let request = get_as(server, &artifact.manifest_path(), MANIFEST_TYPE);
+        let manifest = Expected { request, digest: artifact.manifest.digest };
         pulls.push([manifest, blob(&artifact.config), blob(&artifact.layer)]);
     }
     let each = async |connection: &mut Connection, pull: &[Expected; 3]| {
@@ -97,7 +97,7 @@ pub async fn head_manifest(options: &Options) -> Result<Value> {
     let reading = Reading::of(options)?;
     let mut requests = Vec::new();
     for artifact in reading.load.all()? {
-        requests.push(head(&reading.target.server, &artifact.manifest_path()));
+        requests.push(head_as(&reading.target.server, &artifact.manifest_path(), MANIFEST_TYPE));
     }
     let each =
         async |connection: &mut Connection, request: &Vec<u8>| connection.send(request).await?.must_be(200);
