@@ -82,7 +82,9 @@ impl VerifiedPackage {
     ) -> Result<Self, Error> {
         let all = match &layers.package {
             Some(PackageLog::V1(state)) => state.releases.values().map(of_v1).collect(),
-            Some(PackageLog::Delegated { releases, .. }) => delegated(name, releases, records)?,
+            Some(PackageLog::Delegated { releases, .. }) => {
+                delegated(name, &layers.operator, releases, records)?
+            }
             None => Vec::new(),
         };
         let releases = all.into_iter().map(|release| (release.version.clone(), release)).collect();
@@ -130,6 +132,7 @@ fn of_v1(release: &package::Release) -> VerifiedRelease {
 
 fn delegated(
     name: &PackageName,
+    operator: &authority::State,
     releases: &authority::Releases,
     records: &[GivenRecord],
 ) -> Result<Vec<VerifiedRelease>, Error> {
@@ -140,13 +143,20 @@ fn delegated(
         })?;
         signers.insert(given.envelope.record_id(Layer::Package), keys);
     }
+    // Where a publisher's own keys suffice, the registry's stands there for the start of the package alone.
+    let counts = |release: &authority::Release, key: &KeyId| {
+        release.on_behalf_of.is_some() || !operator.is_publishing_key(key)
+    };
     let release = |release: &authority::Release| VerifiedRelease {
         version: release.version.clone(),
         content: release.content,
         manifest: release.manifest,
         signed_by: SignedBy {
             level: Level::of(release.on_behalf_of.as_ref()),
-            keys: signers.get(&release.record).cloned().unwrap_or_default(),
+            keys: {
+                let keys = signers.get(&release.record).into_iter().flatten();
+                keys.filter(|key| counts(release, key)).copied().collect()
+            },
             on_behalf_of: release.on_behalf_of.clone(),
         },
         released_seconds: release.time.seconds(),

@@ -114,7 +114,7 @@ pub async fn prepare(
         return Ok(Preparation::Before(proven));
     }
     let now = seconds(limits.now_seconds);
-    let time = now.max(seconds(proven.checkpoint.time));
+    let time = earliest(&layers).max(now);
     let start = match &layers.package {
         None => start(&layers, &release.name, &key.public().id(), time)?,
         Some(_) => Start::default(),
@@ -155,6 +155,16 @@ pub async fn prepare(
 
 fn seconds(seconds: u64) -> Time {
     Time::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// No record is dated before those that it builds on; they are dated in milliseconds, by another clock.
+fn earliest(layers: &Layers) -> Time {
+    let package = match &layers.package {
+        Some(PackageLog::Delegated { state, .. }) => state.head_time(),
+        _ => None,
+    };
+    let heads = [layers.operator.head_time(), layers.namespace.head_time(), package];
+    heads.into_iter().flatten().max().unwrap_or(Time::from_seconds(0))
 }
 
 fn cannot(reason: String) -> Error {
