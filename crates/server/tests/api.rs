@@ -113,7 +113,8 @@ fn refused(answer: &(StatusCode, Value), status: u16, code: &str) {
     assert_eq!((found.as_u16(), &body["code"]), (status, &json!(code)), "{body}");
     let said = body.as_object().unwrap();
     assert!(
-        said["message"].is_string() && said.keys().all(|key| ["code", "message", "hint"].contains(&&**key))
+        said["message"].is_string()
+            && said.keys().all(|key| ["status", "code", "message", "hint"].contains(&&**key))
     );
 }
 
