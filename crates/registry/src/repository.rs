@@ -99,22 +99,10 @@ impl Repository {
     /// [`Error::UnknownContent`].
     pub async fn blob(&self, digest: &ContentDigest) -> Result<HostedContent, Error> {
         let digest = sha256(digest)?;
-        if let Some(found) = self.linked(&digest).await? {
-            return Ok(found);
-        }
-        // It may belong to a release whose manifest nobody asked for yet.
-        if self.derive_all().await? > 0
-            && let Some(found) = self.linked(&digest).await?
-        {
-            return Ok(found);
-        }
-        Err(Error::UnknownContent { digest })
-    }
-
-    async fn linked(&self, digest: &Digest) -> Result<Option<HostedContent>, Error> {
-        let rows = self.shared.db.read(vec![repositories::select_blob(&self.name, digest)]).await?.pop();
-        let row = content::one(rows.unwrap_or_default())?;
-        Ok(row.map(|row| HostedContent::new(*digest, row, self.shared.objects.clone())))
+        // The parts of a release are linked with its manifest, by which alone they become known.
+        let rows = self.shared.db.read(vec![repositories::select_blob(&self.name, &digest)]).await?.pop();
+        let row = content::one(rows.unwrap_or_default())?.ok_or(Error::UnknownContent { digest })?;
+        Ok(HostedContent::new(digest, row, self.shared.objects.clone()))
     }
 }
 

@@ -161,7 +161,7 @@ impl Repository {
     /// Makes the manifests of releases that have none yet; how many.
     pub(super) async fn derive_all(&self) -> Result<usize, Error> {
         let Some(logged) = self.logged().await? else { return Ok(0) };
-        let statement = inspections::select_underived(&logged.log, DERIVED_AT_ONCE_MAX);
+        let statement = inspections::select_underived(&logged.log, &self.name, DERIVED_AT_ONCE_MAX);
         let versions =
             inspections::versions(self.shared.db.read(vec![statement]).await?.pop().unwrap_or_default())?;
         let mut made = 0;

@@ -4,6 +4,7 @@ use semver::Version;
 use wargate_component::Inspection;
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
+use wargate_wire::oci::reference::RepositoryName;
 
 use super::{Columns, bytes, int, text};
 use crate::db::{Row, Statement};
@@ -70,13 +71,14 @@ pub(crate) fn derived(rows: Vec<Row>) -> Result<Option<Digest>, Error> {
     rows.into_iter().next().map(|row| Columns::of(row).digest("manifest digest")).transpose()
 }
 
-/// Versions of a package that have neither a manifest in their record nor a derived one: [`versions`].
-pub(crate) fn select_underived(log: &LogId, limit: usize) -> Statement {
+/// Versions of a package whose manifest its repository does not hold yet: [`versions`].
+pub(crate) fn select_underived(log: &LogId, repository: &RepositoryName, limit: usize) -> Statement {
     Statement::new(
         "select r.version from logs l join releases r on r.log = l.first_idx \
+         left join manifests m on m.repository = $2 and m.digest = r.manifest \
          left join derived_manifests d on d.log = r.log and d.version = r.version \
-         where l.log_id = $1 and r.manifest is null and d.manifest is null limit $2",
-        vec![bytes(log.as_bytes()), int(limit as u64)],
+         where l.log_id = $1 and m.digest is null and d.manifest is null limit $3",
+        vec![bytes(log.as_bytes()), text(repository), int(limit as u64)],
     )
 }
 
