@@ -216,6 +216,10 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
     if record.entries.len() > RECORD_ENTRIES_MAX {
         return Err(invalid(format!("the record has more than {RECORD_ENTRIES_MAX} entries")));
     }
+    // `spec/oci.md`, "The Wasm artifact": no tag can hold it, and precedence does not see it.
+    if let Some(version) = record.versions().find(|version| !version.build.is_empty()) {
+        return Err(invalid(format!("version {version} has build metadata: release it without")));
+    }
     // Acts come through other doors: a v1 log holds none (`spec/delegation.md`, "Acts and records").
     match first_extension_field(&envelope.contents) {
         Ok(None) => {}

@@ -344,3 +344,12 @@ async fn a_log_read_while_it_grows_is_whole_as_of_its_snapshot() {
     }
     reader.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_with_build_metadata_is_refused() {
+    let (_dir, clock, registry) = registry().await;
+    let alice = Author::new(10, "acme:hello", &clock);
+    let record = alice.record(vec![alice.init(), release("1.0.0+b1", Digest::of(&module(b"one")))]);
+    let reason = rejected(registry.publish(record, WAIT).await);
+    assert!(reason.contains("1.0.0+b1") && reason.contains("build metadata"), "{reason}");
+}

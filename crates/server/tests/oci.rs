@@ -255,3 +255,38 @@ async fn bad_requests_are_told_in_the_shape_that_clients_read() {
         (413, "application/json")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_takes_a_wasm_artifact_only_and_other_names_are_plain_content() {
+    let site = Site::new().await;
+    let wasm = module(b"one");
+    let layer = site.push_blob("acme/hello", &wasm).await.to_string();
+    let config = site.push_blob("acme/hello", b"{}").await.to_string();
+    let one = json!({"mediaType": "application/wasm", "digest": layer, "size": wasm.len()});
+    let tar =
+        json!({"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer, "size": wasm.len()});
+    let manifest = |layers: Value| {
+        let config = json!({"mediaType": "application/vnd.wasm.config.v0+json", "digest": config, "size": 2});
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}).to_string()
+    };
+    let wrong_size = json!({"mediaType": "application/wasm", "digest": layer, "size": 1});
+    for layers in [json!([one, one]), json!([tar]), json!([]), json!([wrong_size])] {
+        let body = manifest(layers);
+        let put = site.send(Method::PUT, "/v2/acme/hello/manifests/1.0.0", &[], body.as_bytes()).await;
+        assert_eq!((put.status.as_u16(), put.codes()), (400, vec!["MANIFEST_INVALID".to_owned()]), "{body}");
+    }
+    let size = site.registry.snapshot().checkpoint().size();
+    // A config that lies is kept and never believed; a name that `warg` could not say is no package's.
+    let body = manifest(json!([one]));
+    for repository in ["acme/v-2", "Acme-less/one/more/part".to_ascii_lowercase().as_str(), "acme.io/hello"] {
+        site.push_blob(repository, &wasm).await;
+        site.push_blob(repository, b"{}").await;
+        let path = format!("/v2/{repository}/manifests/1.0.0");
+        assert_eq!(site.send(Method::PUT, &path, &[], body.as_bytes()).await.status, StatusCode::CREATED);
+        assert_eq!(site.get(&path).await.bytes, body.as_bytes());
+    }
+    assert_eq!(site.registry.snapshot().checkpoint().size(), size, "nothing of it is in the log");
+    let sealed = [&wasm[..], &[0, 0x92, 0x80, 0x80, 0x80, 0, 12], b"wargate-seal", b"proof"].concat();
+    let (_, put) = site.push("acme/sealed", "1.0.0", &sealed).await;
+    assert!(put.status == 400 && String::from_utf8_lossy(&put.bytes).contains("seal"), "{:?}", put.bytes);
+}
