@@ -264,6 +264,18 @@ async fn a_pull_writes_the_file_only_when_all_holds() {
     assert_eq!(std::fs::read(&out).unwrap(), module(b"two"), "the highest version");
     let told: Value = serde_json::from_str(said.split("trusting").next().unwrap()).unwrap();
     assert_eq!((&told["ok"], &told["version"]), (&true.into(), &"1.1.0".into()));
+    // Where the Warg door tells of no place that has the content, the OCI door has it.
+    scene.lie(Arc::new(|path, body| if path.starts_with("/v1/content/") { Vec::new() } else { body }));
+    let (code, said) = scene.run(&["pull", "acme:hello", "--registry", &scene.url, "-o", file]).await;
+    assert_eq!(code, 0, "{said}");
+    scene.lie(Arc::new(|path, body| match path {
+        _ if path.starts_with("/v1/content/") => Vec::new(),
+        _ if path.contains("/blobs/") => b"bad".to_vec(),
+        _ => body,
+    }));
+    let (code, said) = scene.run(&["pull", "acme:hello", "--registry", &scene.url, "-o", file]).await;
+    assert!(code == 1 && said.contains("arbitrary content"), "{said}");
+    scene.lie(truth());
     // Words for what is not there, and the exit codes.
     let (code, said) = scene.run(&["verify", "acme:hello@9.9.9", "--registry", &scene.url]).await;
     assert_eq!(code, 1, "{said}");

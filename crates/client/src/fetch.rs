@@ -9,12 +9,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wargate_core::digest::{Digest, Hasher};
 use wargate_core::map::page::PageRef;
+use wargate_core::name::PackageName;
 use wargate_core::verify::Failure;
 use wargate_wire::api::Problem;
 use wargate_wire::text::Text;
 use wargate_wire::warg::{ContentSource, ContentSourcesResponse};
 
 use crate::error::Error;
+use crate::package::VerifiedRelease;
 
 /// Largest answer that is no content, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -128,41 +130,60 @@ impl Registry {
         Err(Error::Refused { url: url.to_owned(), status, message: message(&body) })
     }
 
-    /// Every place that has the content.
-    pub(crate) async fn sources(&self, digest: &Digest) -> Result<Vec<(String, Option<u64>)>, Error> {
+    /// Every place that has the content, as far as the Warg door tells.
+    async fn sources(&self, digest: &Digest) -> Result<Vec<String>, Error> {
         let mut found: ContentSourcesResponse = self.get(&format!("/v1/content/{digest}")).await?;
         let sources = found.content_sources.remove(&Text(*digest)).unwrap_or_default();
-        Ok(sources.into_iter().map(|ContentSource::HttpGet { url, size, .. }| (url, size)).collect())
+        Ok(sources.into_iter().map(|ContentSource::HttpGet { url, .. }| url).collect())
     }
 
-    /// Streams content into `sink`, from the first source that answers, and checks its digest.
+    /// Streams a release's content into `sink`, from the first place that answers, and checks its digest. It comes from
+    /// either door: where the Warg door tells of none, from the OCI door.
     ///
     /// # Errors
     /// [`Failure::Content`], [`Failure::EndlessData`], [`Error::Unreachable`], [`Error::Write`]. What the sink
     /// took is worth nothing unless this is `Ok`.
     pub async fn download(
         &self,
-        digest: &Digest,
+        name: &PackageName,
+        release: &VerifiedRelease,
         bytes_max: u64,
         sink: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
     ) -> Result<u64, Error> {
-        let sources = self.sources(digest).await?;
-        let mut last = None;
-        for (url, _) in sources {
-            match self.http.get(&url).send().await {
-                Ok(response) if response.status().is_success() => {
-                    return stream(response, digest, bytes_max, &url, sink).await;
-                }
-                Ok(response) => {
-                    let status = response.status().as_u16();
-                    last = Some(Error::Refused { url, status, message: "no content".to_owned() });
-                }
-                Err(error) => last = Some(Error::Unreachable { url, reason: cause(&error) }),
+        let digest = &release.content;
+        let (sources, mut failed) = match self.sources(digest).await {
+            Ok(sources) => (sources, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        for url in sources {
+            match self.open(&url).await {
+                Ok(response) => return stream(response, digest, bytes_max, &url, sink).await,
+                Err(error) => failed = Some(error),
             }
         }
-        let url = self.at(&format!("/v1/content/{digest}"));
-        Err(last
-            .unwrap_or(Error::Malformed { url, reason: "it names no place that has the content".to_owned() }))
+        let repository = self.at(&format!("/v2/{}/{}", name.namespace(), name.name()));
+        // The manifest links the blob; what it says is of no interest here.
+        let opened = match self.open(&format!("{repository}/manifests/{}", release.version)).await {
+            Ok(_) => self.open(&format!("{repository}/blobs/{digest}")).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(response) => stream(response, digest, bytes_max, &repository, sink).await,
+            // What the first door said is nearer to the cause.
+            Err(error) => Err(failed.unwrap_or(error)),
+        }
+    }
+
+    async fn open(&self, url: &str) -> Result<reqwest::Response, Error> {
+        let unreachable =
+            |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
+        let response = self.http.get(url).send().await.map_err(unreachable)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let message = "no content".to_owned();
+        Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message })
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wargate_client::{CONTENT_BYTES_MAX, Registry, VerifiedRelease};
+use wargate_core::name::PackageName;
 
 use super::remote::{Reference, Remote, failed, tell, tell_json};
 use crate::error::CommandError;
@@ -39,7 +40,7 @@ impl Pull {
         let release = release.map_err(|error| failed(&error))?;
         let output =
             self.output.clone().unwrap_or_else(|| format!("{}.wasm", self.release.name.name()).into());
-        download(&registry, &release, &output).await?;
+        download(&registry, &package.name, &release, &output).await?;
         if self.remote.json {
             let mut told = tell_json(&package, &release);
             told["file"] = output.display().to_string().into();
@@ -53,20 +54,25 @@ impl Pull {
 }
 
 /// Streams into a file beside the target and renames it once its digest holds.
-async fn download(registry: &Registry, release: &VerifiedRelease, output: &Path) -> Result<(), CommandError> {
+async fn download(
+    registry: &Registry,
+    name: &PackageName,
+    release: &VerifiedRelease,
+    output: &Path,
+) -> Result<(), CommandError> {
     let failed_to = |error: std::io::Error| {
         CommandError::internal(format!("couldn't write `{}`: {error}", output.display()))
     };
-    let mut name = output.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = output.with_file_name(name);
+    let mut unfinished = output.file_name().unwrap_or_default().to_owned();
+    unfinished.push(format!(".{}.part", std::process::id()));
+    let part = output.with_file_name(unfinished);
     let mut file = File::create(&part).map_err(failed_to)?;
     let bar = ui::progress();
     let mut take = |piece: &[u8]| {
         bar.inc(piece.len() as u64);
         file.write_all(piece)
     };
-    let outcome = registry.download(&release.content, CONTENT_BYTES_MAX, &mut take).await;
+    let outcome = registry.download(name, release, CONTENT_BYTES_MAX, &mut take).await;
     bar.finish_and_clear();
     let finish = || -> std::io::Result<()> {
         file.sync_all()?;

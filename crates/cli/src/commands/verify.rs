@@ -35,7 +35,7 @@ impl Verify {
             bar.inc(piece.len() as u64);
             Ok(())
         };
-        let downloaded = registry.download(&release.content, CONTENT_BYTES_MAX, &mut take).await;
+        let downloaded = registry.download(&package.name, &release, CONTENT_BYTES_MAX, &mut take).await;
         bar.finish_and_clear();
         downloaded.map_err(|error| failed(&error))?;
         if self.remote.json {

@@ -19,7 +19,7 @@ pub(super) async fn show(
     release: &VerifiedRelease,
     as_json: bool,
 ) -> Result<(), CommandError> {
-    let inspection = inspect(registry, release).await?;
+    let inspection = inspect(registry, package, release).await?;
     if as_json {
         ui::json(&told(package, release, &inspection));
         return Ok(());
@@ -46,13 +46,20 @@ pub(super) async fn show(
 }
 
 /// Inspected in a process of its own: whoever published it may mean harm.
-async fn inspect(registry: &Registry, release: &VerifiedRelease) -> Result<Inspection, CommandError> {
+async fn inspect(
+    registry: &Registry,
+    package: &VerifiedPackage,
+    release: &VerifiedRelease,
+) -> Result<Inspection, CommandError> {
     let mut content = Vec::new();
     let mut take = |piece: &[u8]| {
         content.extend_from_slice(piece);
         Ok(())
     };
-    registry.download(&release.content, WASM_BYTES_MAX, &mut take).await.map_err(|error| failed(&error))?;
+    registry
+        .download(&package.name, release, WASM_BYTES_MAX, &mut take)
+        .await
+        .map_err(|error| failed(&error))?;
     let inspectors = Inspectors::new(Program::new("/proc/self/exe", ["inspect"]));
     inspectors
         .inspect(Bytes::from(content))
