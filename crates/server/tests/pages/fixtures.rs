@@ -280,7 +280,7 @@ pub(crate) fn module() -> Release {
 pub(crate) fn problem() -> Problem {
     Problem {
         status: 404,
-        code: "no-such-package".into(),
+        code: "package-unknown".into(),
         message: "There is no package acme:helo.".into(),
         hint: Some("Look at its spelling, or search for a part of its name.".into()),
     }

@@ -11,7 +11,7 @@ pub struct Problem {
     #[schema(example = 404)]
     pub status: u16,
     /// A word that stays the same, for programs.
-    #[schema(example = "no-such-package")]
+    #[schema(example = "package-unknown")]
     pub code: String,
     /// What happened and why.
     #[schema(example = "there is no package `acme:hello`")]
