@@ -16,7 +16,8 @@ mod secret;
 mod ui;
 
 /// A publish makes some hundred small pieces on one thread that another one drops: a sixth of its cost with the
-/// system's allocator, a twentieth with this one.
+/// system's allocator, a twentieth with this one. Without huge pages: with them a registry that answered reads over
+/// 200,000 records held 250 MB instead of 94.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
