@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use semver::Version;
 use wargate_core::act::{self, Act, Endorsement, Release, Step};
-use wargate_core::authority::{Context, OWNER, State};
+use wargate_core::authority::{Context, State};
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
 use wargate_core::key::{KeyId, SecretKey};
@@ -172,8 +172,7 @@ fn cannot(reason: String) -> Error {
 }
 
 fn owners(state: &State) -> String {
-    let keys = state.role(OWNER).map(|role| role.keys.keys().map(KeyId::to_string).collect::<Vec<_>>());
-    keys.unwrap_or_default().join(", ")
+    state.owners().map(KeyId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the same was released before.

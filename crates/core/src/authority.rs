@@ -243,6 +243,11 @@ impl State {
         self.roles.iter().rev().find(|role| role.name == name)
     }
 
+    /// The ids of the log's owners; none before it has begun.
+    pub fn owners(&self) -> impl Iterator<Item = &KeyId> {
+        self.role(OWNER).into_iter().flat_map(|role| role.keys.keys())
+    }
+
     fn made_by(&self, id: RoleId) -> Option<&Role> {
         self.roles.iter().find(|role| role.made == id)
     }

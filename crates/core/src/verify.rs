@@ -12,7 +12,7 @@ use crate::key::{KeyId, Signature};
 use crate::log::proof::LogProofBundle;
 use crate::map::page::{Page, PageRef, Slot, slot_of};
 use crate::map::proof::MapProof;
-use crate::name::{LogName, PackageName};
+use crate::name::LogName;
 use crate::record::{PackageRecord, first_extension_field};
 use crate::time::Time;
 use crate::v1::package::{self, SignatureCheck};
@@ -255,25 +255,6 @@ pub fn check_consistent(
     proof
         .verify_consistency(seen.size, &seen.root, &checkpoint.root)
         .map_err(|error| split(error.to_string()))
-}
-
-/// Step 6: a v1 package log is valid in full.
-///
-/// # Errors
-/// [`Failure::ForgedRecord`].
-pub fn judge_package(name: &PackageName, records: &[GivenRecord]) -> Result<package::State, Failure> {
-    let mut state = package::State::default();
-    let mut last = None;
-    for given in records {
-        let forged =
-            |reason: String| Failure::ForgedRecord { index: given.index, log: name.to_string(), reason };
-        if last >= Some(given.index) {
-            return Err(forged("it stands out of order".to_owned()));
-        }
-        last = Some(given.index);
-        judge_v1_record(&mut state, &given.envelope).map_err(forged)?;
-    }
-    Ok(state)
 }
 
 /// The next record of a v1 package log is valid; why not, if it isn't.

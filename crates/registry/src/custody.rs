@@ -16,11 +16,11 @@ use wargate_core::key::{KeyId, PublicKey, SecretKey};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{Submission, Verdict};
 
-use crate::content::incoming::random_bytes;
 use crate::error::Error;
-use crate::in_flight::VerdictReceiver;
+use crate::in_flight::{Heard, VerdictReceiver, hear};
 use crate::limits::{ACT_WINDOW_AFTER_SECONDS, ACT_WINDOW_BEFORE_SECONDS, ADMIT_WAIT, BUSY_RETRY_AFTER};
 use crate::publish;
+use crate::random;
 use crate::shared::Shared;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, ReleaseRow};
@@ -103,8 +103,8 @@ pub(crate) async fn release(
             .to_owned(),
     })?;
     let mut verdicts = Vec::new();
-    for (log, steps) in acts(shared, asked, &known, key)? {
-        verdicts.push(Endorsed::new(shared, log, steps, key)?.hand_in(shared).await?);
+    for act in acts(shared, asked, &known, key)? {
+        verdicts.push(act.hand_in(shared).await?);
     }
     // Somebody else may have started the namespace at the same moment: only the last verdict counts.
     let Some(last) = verdicts.pop() else { return Err(Error::internal("release", "there is no act to do")) };
@@ -138,7 +138,7 @@ fn acts(
     asked: &CustodialRelease,
     known: &Known,
     key: &SecretKey,
-) -> Result<Vec<(LogName, Vec<Step>)>, Error> {
+) -> Result<Vec<Endorsed>, Error> {
     let own = BTreeSet::from([key.public().id()]);
     let now = shared.clock.now();
     let release = Step::Release(Release {
@@ -150,13 +150,13 @@ fn acts(
         on_behalf_of: Some(asked.on_behalf_of.clone()),
         breaking: false,
     });
-    let package = LogName::Package(asked.name.clone());
+    let package = |steps| Endorsed::new(shared, LogName::Package(asked.name.clone()), steps, key);
     let denied = |reason: String| Err(Error::Denied { reason });
     match (known.package, &known.state, &known.namespace) {
         (Some(LogKind::V1), ..) => Err(not_delegated(&asked.name)),
         (Some(LogKind::Delegated), Some(state), _) => {
             if state.release_covers(&asked.version, &own, now) {
-                return Ok(vec![(package, vec![release])]);
+                return Ok(vec![package(vec![release])?]);
             }
             denied(format!(
                 "the owners of `{}` did not let this registry release {} for others; they are {}",
@@ -168,7 +168,7 @@ fn acts(
         (Some(LogKind::Delegated), None, _) => Err(Error::internal("release", "the log's state is missing")),
         (None, _, Some(namespace)) => {
             if namespace.init_covers(asked.name.name(), &own, now) {
-                return Ok(vec![(package, vec![init(key), release])]);
+                return Ok(vec![package(vec![init(key), release])?]);
             }
             denied(format!(
                 "the owners of the namespace `{}` start its packages themselves; they are {}",
@@ -176,11 +176,9 @@ fn acts(
                 owners(namespace)
             ))
         }
-        (None, _, None) if shared.config.names_on_first_use => {
-            let namespace = LogName::Namespace(asked.name.namespace());
-            Ok(vec![(namespace, vec![init(key)]), (package, vec![init(key), release])])
+        (None, _, None) => {
+            Ok(vec![namespace_start(shared, &asked.name)?, package(vec![init(key), release])?])
         }
-        (None, _, None) => Err(unclaimed(&asked.name)),
     }
 }
 
@@ -217,9 +215,7 @@ pub(crate) fn unclaimed(name: &PackageName) -> Error {
 
 /// The ids of a log's owners, for people.
 pub(crate) fn owners(state: &authority::State) -> String {
-    let keys: Option<Vec<String>> =
-        state.role(authority::OWNER).map(|role| role.keys.keys().map(KeyId::to_string).collect());
-    keys.unwrap_or_default().join(", ")
+    state.owners().map(KeyId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Lets a v1 log begin, as far as the registry has a say: where the namespace is its own it admits the log's first
@@ -264,7 +260,7 @@ impl Endorsed {
             steps,
             not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
             not_after: now.plus_seconds(ACT_WINDOW_AFTER_SECONDS),
-            nonce: random_bytes()?,
+            nonce: random::bytes()?,
         };
         let act: Bytes = act.encode().into();
         let endorsements = vec![endorse(&act, key)?];
@@ -297,13 +293,11 @@ pub(crate) async fn hand_in(
 /// An act is not pending before its commit: whoever loses patience does the same again.
 pub(crate) async fn verdict(
     shared: &Shared,
-    mut verdict: VerdictReceiver,
+    verdict: VerdictReceiver,
     wait: Duration,
 ) -> Result<Verdict, Error> {
-    let known = tokio::select! {
-        biased;
-        known = verdict.wait_for(Option::is_some) => known.map(|verdict| verdict.clone()).ok().flatten(),
-        () = shared.clock.sleep(wait) => None,
-    };
-    known.ok_or(Error::Busy { retry_after: BUSY_RETRY_AFTER })
+    match hear(&*shared.clock, verdict, wait).await {
+        Heard::Verdict(verdict) => Ok(verdict),
+        Heard::Late | Heard::Dropped => Err(Error::Busy { retry_after: BUSY_RETRY_AFTER }),
+    }
 }

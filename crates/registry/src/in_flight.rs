@@ -2,16 +2,40 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::plan::Verdict;
+
+use crate::clock::Clock;
 
 /// Tells the verdict, once.
 pub(crate) type VerdictSender = watch::Sender<Option<Verdict>>;
 
 /// Waits for the verdict. It is closed without one when the sequencer dropped the record.
 pub(crate) type VerdictReceiver = watch::Receiver<Option<Verdict>>;
+
+/// How waiting for a verdict ended.
+pub(crate) enum Heard {
+    Verdict(Verdict),
+    /// It takes longer than anybody was ready to wait.
+    Late,
+    /// The sequencer reloads: what is in the ledger counts, and what isn't was never promised.
+    Dropped,
+}
+
+/// Waits up to `wait` for a verdict.
+pub(crate) async fn hear(clock: &dyn Clock, mut verdict: VerdictReceiver, wait: Duration) -> Heard {
+    tokio::select! {
+        biased;
+        heard = verdict.wait_for(Option::is_some) => match heard.map(|verdict| verdict.clone()) {
+            Ok(Some(verdict)) => Heard::Verdict(verdict),
+            Ok(None) | Err(_) => Heard::Dropped,
+        },
+        () = clock.sleep(wait) => Heard::Late,
+    }
+}
 
 /// Whether a record is handed in for the first time.
 pub(crate) enum InFlight {

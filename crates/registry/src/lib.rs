@@ -23,6 +23,7 @@ mod log_cache;
 mod objects;
 mod packages;
 mod publish;
+mod random;
 mod recovery;
 mod registry;
 mod repository;

@@ -157,8 +157,7 @@ impl Snapshot {
         let Some(row) = logs::one(next())?.filter(|row| row.first_index < size) else { return Ok(None) };
         let state = logs::state(next())?;
         let v1_keys = logs::key_ids(next())?;
-        let owner = state.as_ref().and_then(|state| state.role(authority::OWNER));
-        let owners = owner.map_or(v1_keys, |role| role.keys.keys().copied().collect());
+        let owners = state.map_or(v1_keys, |state| state.owners().copied().collect());
         let views = releases::views(next())?.into_iter().filter(|(row, ..)| row.index < size);
         let mut releases = views.map(view).collect::<Result<Vec<_>, _>>()?;
         releases.sort_by(|a, b| b.version.cmp(&a.version));

@@ -23,7 +23,7 @@ use crate::content::sources::{self, ContentSource};
 use crate::custody;
 use crate::db::{Batch, DbError};
 use crate::error::Error;
-use crate::in_flight::{InFlight, VerdictReceiver};
+use crate::in_flight::{Heard, InFlight, VerdictReceiver, hear};
 use crate::limits::{
     BUSY_RETRY_AFTER, PENDING_PER_LOG_MAX, PENDING_RECORDS_MAX, RECORD_ENTRIES_MAX, STAGED_BUNDLES_MAX,
 };
@@ -378,20 +378,15 @@ async fn wait_for_verdict(
     shared: &Shared,
     log: &LogId,
     record: &RecordId,
-    mut verdict: VerdictReceiver,
+    verdict: VerdictReceiver,
     wait: Duration,
 ) -> Result<RecordStatus, Error> {
     let record = *record;
-    let known = tokio::select! {
-        biased;
-        known = verdict.wait_for(Option::is_some) => known.map(|verdict| verdict.clone()).ok().flatten(),
-        () = shared.clock.sleep(wait) => return Ok(RecordStatus::Processing { record }),
-    };
-    match known {
-        Some(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
-        Some(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
-        // The sequencer reloads: what is in the ledger counts, and what isn't was never promised.
-        None => match look_up(shared, log, &record).await {
+    match hear(&*shared.clock, verdict, wait).await {
+        Heard::Verdict(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
+        Heard::Verdict(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
+        Heard::Late => Ok(RecordStatus::Processing { record }),
+        Heard::Dropped => match look_up(shared, log, &record).await {
             Ok(Standing::Known(status)) => Ok(status),
             Ok(Standing::Waits(_)) => Ok(RecordStatus::Processing { record }),
             Err(Error::UnknownLog { .. } | Error::UnknownRecord { .. }) => {

@@ -12,8 +12,9 @@ use wargate_wire::oci::path::SessionId;
 use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
 
 use crate::content::HostedContent;
-use crate::content::incoming::{Incoming, random_bytes};
+use crate::content::incoming::Incoming;
 use crate::error::Error;
+use crate::random;
 use crate::shared::Shared;
 use crate::tables::{content, repositories};
 
@@ -63,7 +64,7 @@ impl Repository {
     /// [`Error::Busy`] if too many are open.
     pub fn begin_upload(&self) -> Result<SessionId, Error> {
         let incoming = Incoming::begin(&self.shared, None)?;
-        let id = SessionId::from_bytes(random_bytes()?);
+        let id = SessionId::from_bytes(random::bytes()?);
         self.shared.sessions.begin(id, self.name.clone(), incoming, self.shared.clock.now_ms())?;
         Ok(id)
     }

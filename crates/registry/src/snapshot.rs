@@ -92,6 +92,12 @@ impl Snapshot {
         &self.state.committed
     }
 
+    /// Which registry this is: the id of the operator log's first record.
+    #[must_use]
+    pub fn root(&self) -> Option<&RecordId> {
+        self.state.tree.root.as_ref()
+    }
+
     /// The committed checkpoint of an earlier tree size, or this one.
     ///
     /// # Errors

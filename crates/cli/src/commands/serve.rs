@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::net::TcpListener;
 use wargate_core::authority;
-use wargate_core::id::LogId;
 use wargate_registry::clock::{Clock, SystemClock};
 use wargate_registry::inspector::{Inspectors, Program};
 use wargate_registry::{Config, Genesis, Registry};
@@ -64,7 +63,7 @@ impl Serve {
         let public_url = self.public_url.clone().or(config.public_url.clone());
         let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
         let url = format!("http://{address}");
-        let greeting = greeting(&registry, &folder, public_url.as_deref().unwrap_or(&url)).await?;
+        let greeting = greeting(&registry, &folder, public_url.as_deref().unwrap_or(&url));
         let router = wargate_server::router(registry.clone(), Options { public_url });
         // Before the line that scripts wait for: what they send then must find its listener.
         let told_to_end = told_to_end()?;
@@ -145,12 +144,10 @@ fn genesis(keys: &RegistryKeys) -> Result<Option<Genesis>, CommandError> {
 }
 
 /// Which registry this is and how to use it, for the operator.
-async fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> Result<String, CommandError> {
+fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> String {
     let snapshot = registry.snapshot();
     let size = snapshot.checkpoint().size();
-    let first = snapshot.log_page(&LogId::operator(), None, size, 1).await;
-    let first = first.map_err(|error| CommandError::internal(error.to_string()))?;
-    let root = first.records.first().map(|record| record.record.to_string()).unwrap_or_default();
+    let root = snapshot.root().map(ToString::to_string).unwrap_or_default();
     let mut text = String::new();
     if size == 1 {
         text = format!(
@@ -160,9 +157,8 @@ async fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> Result
         );
     }
     let host = url.split_once("://").map_or(url, |(_, host)| host);
-    Ok(text
-        + &format!(
-            "\nThis registry is {root}. Pin it wherever you verify:\n\
+    text + &format!(
+        "\nThis registry is {root}. Pin it wherever you verify:\n\
              \x20 wargate trust add {url} --root {root}\n\
              \nLook at its packages: {url}/\n\
              \nPublish with wkg 0.16:\n\
@@ -175,7 +171,7 @@ async fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> Result
              \x20 warg publish release --name acme:mine --version 1.0.0 hello.wasm\n\
              \x20 warg publish submit\n\
              Then: wargate verify acme:hello@1.0.0 --registry {url}"
-        ))
+    )
 }
 
 /// Listens for SIGTERM and SIGINT from now on; done when one comes.

@@ -54,6 +54,16 @@ pub enum Level {
 }
 
 impl Level {
+    /// The words for it that every page and command uses.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::PublisherKey => "publisher's key",
+            Self::RegistryForCi => "registry, for a verified CI identity",
+            Self::RegistryForAccount => "registry, for an account",
+        }
+    }
+
     /// The level of a release on behalf of somebody, or of nobody.
     #[must_use]
     pub fn of(on_behalf_of: Option<&OnBehalfOf>) -> Self {
@@ -67,11 +77,7 @@ impl Level {
 
 impl std::fmt::Display for Level {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::PublisherKey => "publisher's key",
-            Self::RegistryForCi => "registry, for a verified CI identity",
-            Self::RegistryForAccount => "registry, for an account",
-        })
+        f.pad(self.words())
     }
 }
 

@@ -14,6 +14,7 @@ use super::{HostedContent, Placement, placement};
 use crate::db::Statement;
 use crate::error::Error;
 use crate::objects;
+use crate::random;
 use crate::shared::Shared;
 use crate::tables::content::{self, ContentRow};
 
@@ -158,7 +159,7 @@ impl Drop for Incoming {
 }
 
 async fn open_object(objects: &Arc<dyn ObjectStore>, first: Bytes) -> Result<Sink, Error> {
-    let path = objects::upload_path(&random_id()?);
+    let path = objects::upload_path(&random::id()?);
     let upload =
         objects.put_multipart(&path).await.map_err(|error| Error::internal("begin an upload", error))?;
     let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
@@ -170,16 +171,4 @@ async fn put(writer: &mut WriteMultipart, bytes: Bytes) -> Result<(), Error> {
     writer.wait_for_capacity(PARTS_AT_ONCE).await.map_err(|error| Error::internal("store content", error))?;
     writer.put(bytes);
     Ok(())
-}
-
-/// 128 random bits as 32 hex digits: nobody guesses another one's upload.
-pub(crate) fn random_id() -> Result<String, Error> {
-    Ok(random_bytes()?.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// 128 random bits.
-pub(crate) fn random_bytes() -> Result<[u8; 16], Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::internal("get random bytes", error))?;
-    Ok(bytes)
 }

@@ -53,7 +53,7 @@ async fn api_list(State(door): State<Door>, RawQuery(query): RawQuery) -> Respon
 
 async fn list_page(State(door): State<Door>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let site = site(&door, &headers).await;
+    let site = site(&door, &headers);
     match list(&door, &query).await {
         Ok(list) => {
             let after = Query::new(&query).first("after").ok().flatten();
@@ -80,7 +80,7 @@ async fn package_page(
     }
     let (name, form) = form_of(&name);
     let found = package(&door, &namespace, name).await;
-    let site = site(&door, &headers).await;
+    let site = site(&door, &headers);
     match (found, form) {
         (Ok(package), Form::Page) => web::respond(StatusCode::OK, web::render_package(&package, &site)),
         (Ok(package), Form::Json) => json(&package),
@@ -114,7 +114,7 @@ async fn release_page(
         found = release(&door, &namespace, &name, version).await;
         form = Form::Json;
     }
-    let site = site(&door, &headers).await;
+    let site = site(&door, &headers);
     match (found, form) {
         (Ok(release), Form::Page) => web::respond(StatusCode::OK, web::render_release(&release, &site)),
         (Ok(release), Form::Json) => json(&release),
@@ -136,7 +136,7 @@ async fn not_a_page(request: Request) -> Response {
 async fn asset(State(door): State<Door>, headers: HeaderMap, Path(name): Path<String>) -> Response {
     match web::asset(&name) {
         Some(asset) => web::respond_asset(asset),
-        None => not_found(format!("there is no asset `{name}`")).page(&site(&door, &headers).await),
+        None => not_found(format!("there is no asset `{name}`")).page(&site(&door, &headers)),
     }
 }
 
@@ -186,9 +186,8 @@ fn json<T: serde::Serialize>(value: &T) -> Response {
 }
 
 /// The registry as its pages name it.
-async fn site(door: &Door, headers: &HeaderMap) -> Site {
-    let first = door.registry.snapshot().ids(0, 1).await;
-    let root_id = first.ok().and_then(|ids| ids.first().map(|(_, record)| record.to_string()));
+fn site(door: &Door, headers: &HeaderMap) -> Site {
+    let root_id = door.registry.snapshot().root().map(ToString::to_string);
     Site {
         name: door.registry.origin().to_owned(),
         url: base_url(door, headers),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wargate_core::authority;
 
 /// Whose signature a release stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -20,9 +21,19 @@ impl Level {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::PublisherKey => "publisher's key",
-            Self::RegistryForCi => "registry, for a verified CI identity",
-            Self::RegistryForAccount => "registry, for an account",
+            Self::PublisherKey => authority::Level::PublisherKey.words(),
+            Self::RegistryForCi => authority::Level::RegistryForCi.words(),
+            Self::RegistryForAccount => authority::Level::RegistryForAccount.words(),
+        }
+    }
+}
+
+impl From<authority::Level> for Level {
+    fn from(level: authority::Level) -> Self {
+        match level {
+            authority::Level::PublisherKey => Self::PublisherKey,
+            authority::Level::RegistryForCi => Self::RegistryForCi,
+            authority::Level::RegistryForAccount => Self::RegistryForAccount,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use wargate_component::inspection as found;
 use wargate_core::act::Identity;
-use wargate_core::authority;
 use wargate_core::time::Time;
 use wargate_registry::{Committed, PackagePage, PackageView, ReleaseView};
 use wargate_wire::api;
@@ -111,11 +110,7 @@ fn log_kind(package: &PackageView) -> api::LogKind {
 
 fn signed_by(release: &ReleaseView) -> api::SignedBy {
     api::SignedBy {
-        level: match release.level {
-            authority::Level::PublisherKey => api::Level::PublisherKey,
-            authority::Level::RegistryForCi => api::Level::RegistryForCi,
-            authority::Level::RegistryForAccount => api::Level::RegistryForAccount,
-        },
+        level: release.level.into(),
         key_ids: release.keys.iter().map(ToString::to_string).collect(),
         on_behalf_of: release.on_behalf_of.as_ref().map(|somebody| api::OnBehalfOf {
             subject_kind: match somebody.identity {
