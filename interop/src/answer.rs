@@ -11,6 +11,8 @@ pub(crate) const COMMAND_SECONDS_MAX: &str = "120";
 pub struct Answer {
     succeeded: bool,
     words: String,
+    /// What of it is on standard output.
+    printed: String,
 }
 
 impl Answer {
@@ -19,6 +21,13 @@ impl Answer {
     pub fn accepted(self) -> String {
         assert!(self.succeeded, "refused: {}", self.words);
         self.words
+    }
+
+    /// What a command that must succeed wrote to standard output.
+    #[track_caller]
+    pub fn printed(self) -> String {
+        assert!(self.succeeded, "refused: {}", self.words);
+        self.printed
     }
 
     /// What a command said that must be refused, in words that contain `reason`.
@@ -31,7 +40,8 @@ impl Answer {
 
 impl From<Output> for Answer {
     fn from(output: Output) -> Self {
-        let words = [output.stdout, output.stderr].concat();
-        Self { succeeded: output.status.success(), words: String::from_utf8_lossy(&words).into_owned() }
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let words = printed.clone() + &String::from_utf8_lossy(&output.stderr);
+        Self { succeeded: output.status.success(), words, printed }
     }
 }

@@ -4,10 +4,13 @@
 
 pub mod answer;
 pub mod chance;
+pub mod client;
 pub mod corpus;
+pub mod layout;
 pub mod person;
 pub mod records;
 pub mod reference;
+pub mod registry;
 pub mod server;
 pub mod trees;
 pub mod wkg;

@@ -24,6 +24,26 @@ impl Server {
         Self::start_at(data, "127.0.0.1:0")
     }
 
+    /// The same where nobody may do anything without a token.
+    pub fn start_closed(data: &Path) -> Self {
+        let config = data.join("closed.toml");
+        std::fs::write(&config, "[access]\nanonymous = []\n").expect("the configuration is written");
+        let config = config.to_str().expect("a path in UTF-8");
+        Self::start_with(&data.join("data"), "127.0.0.1:0", &["--config", config])
+    }
+
+    /// A token for everything in the registry that was started so.
+    pub fn token(data: &Path, account: &str) -> String {
+        let mut command = Command::new(super::program("WARGATE_BIN"));
+        command
+            .args(["token", "create", account, "--allow", "*:*", "--json", "--data"])
+            .arg(data.join("data"));
+        let output = command.stdin(Stdio::null()).output().expect("wargate runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let token = said.split('"').find(|word| word.starts_with("wgt_"));
+        token.unwrap_or_else(|| panic!("no token in: {said}")).to_owned()
+    }
+
     /// Kills the server as a power cut would (SIGKILL) and starts it again on the same data and port.
     pub fn crash_and_restart(self, data: &Path) -> Self {
         let address = self.url.strip_prefix("http://").expect("an http URL").to_owned();
@@ -46,8 +66,12 @@ impl Server {
     }
 
     fn start_at(data: &Path, address: &str) -> Self {
+        Self::start_with(data, address, &[])
+    }
+
+    fn start_with(data: &Path, address: &str, args: &[&str]) -> Self {
         let mut command = Command::new(super::program("WARGATE_BIN"));
-        command.args(["serve", "--listen", address, "--data"]).arg(data);
+        command.args(["serve", "--listen", address, "--data"]).arg(data).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the server starts");
         let output = BufReader::new(process.stdout.take().expect("its stdout is piped"));

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::answer::{Answer, COMMAND_SECONDS_MAX};
+use crate::registry::Login;
 
 /// Somebody with `wkg`.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct Wkg {
     home: TempDir,
     /// `HOST:PORT`.
     host: String,
+    login: Login,
 }
 
 impl Wkg {
@@ -21,12 +23,23 @@ impl Wkg {
     /// # Panics
     /// If the person's files cannot be written.
     pub fn new(url: &str) -> Self {
+        Self::with_login(url, &Login::Open)
+    }
+
+    /// The same with a login in the person's configuration.
+    ///
+    /// # Panics
+    /// If the person's files cannot be written.
+    pub fn with_login(url: &str, login: &Login) -> Self {
         let host = url.strip_prefix("http://").expect("an http URL").to_owned();
         let home = TempDir::new().expect("a home for the person");
-        let config =
+        let mut config =
             format!("default_registry = \"{host}\"\n[registry.\"{host}\".oci]\nprotocol = \"http\"\n");
+        if let Login::Basic { user, password } = login {
+            config += &format!("auth = {{ username = \"{user}\", password = \"{password}\" }}\n");
+        }
         std::fs::write(home.path().join("config.toml"), config).expect("the configuration is written");
-        Self { home, host }
+        Self { home, host, login: login.clone() }
     }
 
     /// `wkg publish` of a WIT package under the name and version that it says.
@@ -71,6 +84,18 @@ impl Wkg {
         command.arg(COMMAND_SECONDS_MAX).arg(super::program("WKG_CLI")).args(args).stdin(Stdio::null());
         command.env_clear().env("HOME", self.home.path()).current_dir(self.home.path());
         command.env("WKG_CONFIG_FILE", self.home.path().join("config.toml"));
+        match &self.login {
+            Login::Open => {}
+            Login::Basic { user, password } => {
+                // `wkg oci` does not look into the configuration.
+                command.env("WKG_OCI_USERNAME", user).env("WKG_OCI_PASSWORD", password);
+            }
+            Login::Bearer(token) => {
+                let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+                let host: String = self.host.chars().map(plain).collect();
+                command.env(format!("WKG_REGISTRY_{host}_AUTH_BEARER"), token);
+            }
+        }
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }

@@ -13,11 +13,13 @@ use anyhow::{Result, bail};
 
 use crate::{checkout, run};
 
+mod inspect;
 mod oci;
-mod peer;
+pub(crate) mod peer;
 mod publish;
 
-pub(crate) use oci::oci;
+pub(crate) use inspect::inspect;
+pub(crate) use oci::{Form, oci};
 pub(crate) use publish::publish;
 
 use peer::Server;
@@ -33,10 +35,49 @@ struct Measured {
     servers: BTreeMap<&'static str, BTreeMap<String, Vec<f64>>>,
     /// The disk's own time for a small synced append in each round, in ms.
     sync_ms: Vec<f64>,
+    /// Processes that ran or wanted to in the minute before the end of each round, the benchmark's own among them.
+    load_average: Vec<f64>,
 }
 
 /// A line of the report: what it is about, the value, and what that must reach.
-type Bar = (&'static str, f64, String);
+struct Bar {
+    what: &'static str,
+    value: f64,
+    must: Must,
+}
+
+/// What a figure must reach.
+enum Must {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bar {
+    fn at_least(what: &'static str, value: f64, least: f64) -> Self {
+        Self { what, value, must: Must::AtLeast(least) }
+    }
+
+    fn at_most(what: &'static str, value: f64, most: f64) -> Self {
+        Self { what, value, must: Must::AtMost(most) }
+    }
+
+    /// What was not measured holds nothing.
+    fn holds(&self) -> bool {
+        match self.must {
+            Must::AtLeast(least) => self.value >= least,
+            Must::AtMost(most) => self.value <= most,
+        }
+    }
+
+    fn print(&self) {
+        let (sign, bound) = match self.must {
+            Must::AtLeast(least) => ('≥', least),
+            Must::AtMost(most) => ('≤', most),
+        };
+        let verdict = if self.holds() { "holds" } else { "MISSED" };
+        println!("{:<58} {:>10.2}   {sign} {bound:<8.2} {verdict}", self.what, self.value);
+    }
+}
 
 /// Builds the server and the load as they are shipped.
 fn build() -> Result<()> {
@@ -54,6 +95,7 @@ impl Measured {
             std::fs::create_dir_all(&folder)?;
             measured.sync_ms.push(sync_ms(&folder)?);
             round(&mut measured, number, &folder)?;
+            measured.load_average.push(load_average()?);
             std::fs::remove_dir_all(&folder)?;
         }
         Ok(measured)
@@ -63,11 +105,16 @@ impl Measured {
     fn take(&mut self, who: &'static str, server: &Server, arguments: &[&str]) -> Result<()> {
         let pid = server.pid().to_string();
         let target = ["--server", &server.address, "--pid", &pid];
+        self.keep(who, parse(&load(&[arguments, &target].concat())?));
+        Ok(())
+    }
+
+    /// Keeps what one round measured.
+    fn keep(&mut self, who: &'static str, values: Vec<(String, f64)>) {
         let figures = self.servers.entry(who).or_default();
-        for (name, value) in parse(&load(&[arguments, &target].concat())?) {
+        for (name, value) in values {
             figures.entry(name).or_default().push(value);
         }
-        Ok(())
     }
 
     /// The median of a figure.
@@ -87,17 +134,20 @@ impl Measured {
     /// Prints all figures, and what they must reach.
     fn report(&self, bars: &[Bar]) {
         let sync_ms = self.sync_ms();
-        println!("\nmedians of {ROUNDS} interleaved rounds; a synced 4 KiB append took {sync_ms:.2} ms");
+        println!(
+            "\nmedians of {ROUNDS} interleaved rounds; a synced 4 KiB append took {sync_ms:.2} ms; load averages {:.1?}",
+            self.load_average
+        );
         for (who, figures) in &self.servers {
             println!("{who}");
             for (name, values) in figures {
-                println!("  {name:<28} {:>12.2}   {values:.1?}", median(values.clone()));
+                println!("  {name:<34} {:>12.2}   {values:.1?}", median(values.clone()));
             }
         }
         println!();
-        for (what, value, bar) in bars {
-            println!("{what:<40} {value:>10.2}   must reach {bar}");
-        }
+        bars.iter().for_each(Bar::print);
+        let held = bars.iter().filter(|bar| bar.holds()).count();
+        println!("{held} of {} bars hold", bars.len());
     }
 }
 
@@ -142,6 +192,12 @@ fn sync_ms(folder: &Path) -> Result<f64> {
     Ok(median(times))
 }
 
+/// Of the last minute.
+fn load_average() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split_whitespace().next().unwrap_or_default().parse()?)
+}
+
 /// The numbers of a flat JSON object.
 fn parse(json: &str) -> Vec<(String, f64)> {
     let fields = json.trim().trim_matches(['{', '}']).split(',');
@@ -169,6 +225,20 @@ mod tests {
         assert_eq!(parse(""), []);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn a_bar_holds_at_its_bound_and_never_without_a_figure() {
+        for (bar, holds) in [
+            (Bar::at_least("a", 2.0, 2.0), true),
+            (Bar::at_least("a", 1.9, 2.0), false),
+            (Bar::at_most("a", 2.0, 2.0), true),
+            (Bar::at_most("a", 2.1, 2.0), false),
+            (Bar::at_least("a", f64::NAN, 0.0), false),
+            (Bar::at_most("a", f64::NAN, 9.0), false),
+        ] {
+            assert_eq!(bar.holds(), holds, "{}", bar.value);
+        }
     }
 
     #[test]

@@ -2,24 +2,17 @@
 //!
 //! Not here: what they check. They need programs of Debian's, which root can have installed.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 
-use crate::run::{Tally, command, is_root, must, must_test};
+use crate::run::{Tally, command, must, must_test};
+use crate::tools::{DebianProgram, absent_of_debian};
 use crate::{checkout, run};
 
-/// A program of Debian's.
-struct Program {
-    path: &'static str,
-    package: &'static str,
-}
-
-const PROGRAMS: &[Program] = &[
-    Program { path: "/usr/bin/chromium", package: "chromium" },
-    Program { path: "/usr/bin/node", package: "nodejs" },
+const PROGRAMS: &[&DebianProgram] = &[
+    &DebianProgram { path: "/usr/bin/chromium", package: "chromium" },
+    &DebianProgram { path: "/usr/bin/node", package: "nodejs" },
     // Some builds of nodejs bring it.
-    Program { path: "/usr/bin/npm", package: "npm" },
+    &DebianProgram { path: "/usr/bin/npm", package: "npm" },
 ];
 
 /// The oldest Node whose test runner is the one that the tests are written for.
@@ -48,12 +41,7 @@ pub(crate) fn test(tally: &mut Tally) -> Result<()> {
 
 /// What the tests need and cannot have, once everything was installed that can be.
 fn missing() -> Result<Option<String>> {
-    let lacks = |program: &&Program| !Path::new(program.path).is_file();
-    let mut absent: Vec<_> = PROGRAMS.iter().filter(lacks).collect();
-    if !absent.is_empty() && is_root()? {
-        install(&absent)?;
-        absent.retain(lacks);
-    }
+    let absent = absent_of_debian(PROGRAMS)?;
     if !absent.is_empty() {
         let packages: Vec<_> = absent.iter().map(|program| program.package).collect();
         return Ok(Some(format!("root can install Debian's {}", packages.join(", "))));
@@ -62,16 +50,6 @@ fn missing() -> Result<Option<String>> {
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     let is_old = major(&version).is_none_or(|major| major < NODE_MAJOR_MIN);
     Ok(is_old.then(|| format!("node is {version}, and must be v{NODE_MAJOR_MIN} or newer")))
-}
-
-fn install(programs: &[&Program]) -> Result<()> {
-    let apt = |args: &[&str]| must(command("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"));
-    apt(&["update", "-qq"])?;
-    // One by one, in order: a later one may have come with an earlier one, and would stand against it.
-    for program in programs.iter().filter(|program| !Path::new(program.path).is_file()) {
-        apt(&["install", "-y", "-qq", "--no-install-recommends", program.package])?;
-    }
-    Ok(())
 }
 
 /// `v20.1.2` -> 20.

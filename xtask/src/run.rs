@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -67,8 +68,23 @@ pub(crate) fn not_done(what: &str, why: &str) -> Result<()> {
     Ok(())
 }
 
+/// What was shouted, in order and each once.
+static SHOUTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says what nobody may overlook; `shout_again` repeats it.
 pub(crate) fn shout(what: &str) {
     println!("\n!!! {what}\n");
+    let mut shouted = SHOUTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !shouted.iter().any(|earlier| earlier == what) {
+        shouted.push(what.to_owned());
+    }
+}
+
+/// Repeats at the end of a long run what was shouted on the way.
+pub(crate) fn shout_again() {
+    for what in SHOUTED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        println!("!!! {what}");
+    }
 }
 
 /// Runs tests by cargo or by Node, passes their output through, and adds the results among it to `tally`, also
@@ -170,6 +186,15 @@ mod tests {
         pass_through(output.as_slice(), &mut shown, &mut tally).unwrap();
         assert_eq!(shown, output);
         assert_eq!(tally, Tally { passed: 5, failed: 2 });
+    }
+
+    #[test]
+    fn what_is_shouted_twice_is_repeated_once() {
+        let what = "a test shouts";
+        shout(what);
+        shout(what);
+        let shouted = SHOUTED.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(shouted.iter().filter(|other| *other == what).count(), 1);
     }
 
     #[test]

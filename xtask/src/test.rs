@@ -1,18 +1,22 @@
 //! `cargo xtask test`: everything that must hold, step by step, stopping at the first step that fails.
 //!
-//! Not here: what the tests check. A step that cannot be done on this machine says so loudly, and fails in CI.
+//! Not here: what the tests check. A step that cannot be done on this machine says so loudly, there and at the end, and
+//! fails in CI.
 
 use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::run::{self, Tally, cargo, command, must, must_test, shout};
-use crate::{checkout, pages, tools};
+use crate::{checkout, clients, pages, tools};
 
 /// Builds one crate for wasm32 where the machine's own toolchain has no such target.
 const WASM32_BUILDER: &str = "../shared/tools/debian-newer.sh";
 
 const INTEROP_MANIFEST: &str = "interop/Cargo.toml";
+
+/// The fuzzer around the targets; the targets themselves are of the main workspace.
+const FUZZ_MANIFEST: &str = "fuzz/Cargo.toml";
 
 type Step = fn(&mut Tally) -> Result<()>;
 
@@ -50,12 +54,14 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn print_total(Tally { passed, failed }: Tally) {
+    run::shout_again();
     println!("{passed} passed, {failed} failed");
 }
 
 fn format() -> Result<()> {
     must(&mut cargo(&["fmt", "--all", "--check"]))?;
-    must(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", INTEROP_MANIFEST]))
+    must(&mut cargo(&["fmt", "--all", "--check", "--manifest-path", INTEROP_MANIFEST]))?;
+    must(&mut cargo(&["fmt", "--check", "--manifest-path", FUZZ_MANIFEST]))
 }
 
 fn clippy() -> Result<()> {
@@ -93,6 +99,7 @@ fn interop_tests(tally: &mut Tally) -> Result<()> {
         .env("WARGATE_BIN", run::wargate()?)
         .env("WARG_CLI", tools::WARG.path()?)
         .env("WKG_CLI", tools::WKG.path()?);
+    clients::hand_to(&mut tests)?;
     must_test(&mut tests, tally)
 }
 

@@ -1,7 +1,9 @@
 //! The programs that the tests need and that are no part of the product, each pinned to one version.
 //!
 //! They are built by `cargo install` into the cache outside the checkout, and only when the pinned version is
-//! not there yet.
+//! not there yet. Programs of Debian's are installed by apt, those of its newer suites are in `newer`.
+
+pub(crate) mod newer;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +33,52 @@ pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20
 pub(crate) const WARG_SERVER: Tool =
     Tool { package: "warg-server", version: "0.10.0", program: "warg-server" };
 
+/// A registry that the OCI door is measured against.
+pub(crate) const FERRO: Tool =
+    Tool { package: "ferro-oci-server", version: "1.0.0", program: "ferro-oci-server" };
+
+/// A program of Debian's, which root can have installed.
+pub(crate) struct DebianProgram {
+    pub(crate) path: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// The recorder of the tests that cut the power.
+pub(crate) const STRACE: DebianProgram = DebianProgram { path: "/usr/bin/strace", package: "strace" };
+
+impl DebianProgram {
+    pub(crate) fn is_absent(&self) -> bool {
+        !Path::new(self.path).is_file()
+    }
+}
+
+/// Those that are absent once everything was installed that can be.
+pub(crate) fn absent_of_debian<'a>(programs: &[&'a DebianProgram]) -> Result<Vec<&'a DebianProgram>> {
+    let mut absent: Vec<_> = programs.iter().copied().filter(|program| program.is_absent()).collect();
+    if !absent.is_empty() && run::is_root()? {
+        let apt = |args: &[&str]| {
+            run::must(run::command("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
+        };
+        apt(&["update", "-qq"])?;
+        // One by one, in order: a later one may have come with an earlier one, and would stand against it.
+        for program in absent.iter().filter(|program| program.is_absent()) {
+            apt(&["install", "-y", "-qq", "--no-install-recommends", program.package])?;
+        }
+        absent.retain(|program| program.is_absent());
+    }
+    Ok(absent)
+}
+
+/// Installs the recorder of power cuts, if that can be done; the tests themselves say that they cannot record.
+pub(crate) fn install_recorder() -> Result<()> {
+    match absent_of_debian(&[&STRACE])?.first() {
+        Some(program) => {
+            run::not_done("power cuts NOT tested", &format!("root can install Debian's {}", program.package))
+        }
+        None => Ok(()),
+    }
+}
+
 const ALL: &[Tool] = &[WARG, WKG, CARGO_DENY];
 
 impl Tool {
@@ -39,13 +87,13 @@ impl Tool {
         Ok(install_root()?.join("bin").join(self.program))
     }
 
-    /// Installs a peer for the benchmarks, built as for production; where the program is.
-    pub(crate) fn install_peer(&self) -> Result<PathBuf> {
+    /// Installs a peer for the benchmarks, built as for production; where the program is. No test needs one.
+    pub(crate) fn install_peer(&self, features: &str) -> Result<PathBuf> {
         let install_root = checkout::cache()?.join("peers");
         std::fs::create_dir_all(&install_root)?;
         if !self.is_installed(&install_root) {
             let mut cargo = run::cargo(&["install", "--locked", "--force", self.package]);
-            cargo.args(["--version", &format!("={}", self.version), "--features", "postgres", "--root"]);
+            cargo.args(["--version", &format!("={}", self.version), "--features", features, "--root"]);
             cargo.arg(&install_root).current_dir(&install_root);
             cargo.env("CARGO_TARGET_DIR", install_root.with_file_name("target-peers"));
             run::must(&mut cargo)?;
@@ -85,7 +133,8 @@ pub(crate) fn install_all() -> Result<()> {
     let install_root = install_root()?;
     std::fs::create_dir_all(&install_root)
         .with_context(|| format!("could not create the cache {}", install_root.display()))?;
-    ALL.iter().try_for_each(Tool::install)
+    ALL.iter().try_for_each(Tool::install)?;
+    install_recorder()
 }
 
 fn install_root() -> Result<PathBuf> {

@@ -172,6 +172,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wargate-store", &["wargate-core", "wargate-registry"]),
     ("wargate-server", &["wargate-core", "wargate-component", "wargate-wire", "wargate-registry"]),
     ("wargate-client", &["wargate-core", "wargate-wire"]),
+    // It judges us, so it shares nothing with us, and nothing of the product needs it.
+    ("wargate-conformance", &[]),
     (
         "wargate-cli",
         &[
@@ -320,7 +322,9 @@ fn dependencies_between_our_crates_go_down_only() {
 }
 
 fn is_crate_manifest(path: &str) -> bool {
-    path.strip_prefix("crates/").is_some_and(|path| path.split('/').nth(1) == Some("Cargo.toml"))
+    let of_product =
+        path.strip_prefix("crates/").is_some_and(|path| path.split('/').nth(1) == Some("Cargo.toml"));
+    of_product || path == "conformance/Cargo.toml"
 }
 
 /// Crates of ours that the product needs, for any target; renamed ones by their own name.

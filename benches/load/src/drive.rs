@@ -1,7 +1,6 @@
 //! Drives a server: workers with a connection each, and what their work cost it.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,13 +10,13 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::http::Connection;
 use crate::options::Options;
+use crate::process::Process;
 
 /// What is under load, and by how many.
 pub struct Target {
     /// `HOST:PORT`.
     pub server: String,
-    /// The server's process.
-    pub pid: usize,
+    pub process: Process,
     pub connections: usize,
 }
 
@@ -39,6 +38,8 @@ pub struct Driven<R> {
     pub seconds: f64,
     /// CPU that the server used meanwhile.
     pub cpu_seconds: f64,
+    /// The server's resident memory before, and the most that it was, in MiB.
+    pub resident_mib: [f64; 2],
 }
 
 impl Target {
@@ -46,7 +47,7 @@ impl Target {
     pub fn of(options: &Options) -> Result<Self> {
         Ok(Self {
             server: options.text("server")?,
-            pid: options.number("pid")?,
+            process: Process(options.number("pid")?),
             connections: options.number("connections")?,
         })
     }
@@ -62,7 +63,9 @@ impl Target {
         for _ in 0..self.connections {
             connections.push(Connection::open(&self.server).await?);
         }
-        let cpu = cpu_seconds(self.pid)?;
+        let resident = self.process.resident_mib()?;
+        self.process.forget_peak()?;
+        let cpu = self.process.cpu_seconds()?;
         let start = Instant::now();
         let workers = async {
             let mut workers = JoinSet::new();
@@ -77,9 +80,10 @@ impl Target {
         };
         let done = LocalSet::new().run_until(workers).await?;
         let seconds = start.elapsed().as_secs_f64();
-        let cpu_seconds = cpu_seconds(self.pid)? - cpu;
+        let cpu_seconds = self.process.cpu_seconds()? - cpu;
+        let resident_mib = [resident, self.process.peak_mib()?];
         let (results, times) = done.into_iter().unzip();
-        Ok(Driven { results, times, seconds, cpu_seconds })
+        Ok(Driven { results, times, seconds, cpu_seconds, resident_mib })
     }
 }
 
@@ -145,56 +149,9 @@ pub fn quantiles_ms(mut times: Vec<Duration>) -> [f64; 3] {
     })
 }
 
-/// CPU seconds that a process and all below it have used so far: servers have work done by others (inspectors of ours,
-/// workers of nginx). Of those that ended their parents know.
-fn cpu_seconds(pid: usize) -> Result<f64> {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let mut processes = HashMap::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<usize>().ok()) else {
-            continue;
-        };
-        // A process may end while we look.
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
-        let (parent, ticks) = parent_and_ticks(&stat).with_context(|| format!("process {id}"))?;
-        processes.insert(id, (parent, ticks));
-    }
-    let is_below = |mut id: usize| {
-        while id != pid {
-            match processes.get(&id) {
-                Some((parent, _)) if *parent != id => id = *parent,
-                _ => return false,
-            }
-        }
-        true
-    };
-    processes.get(&pid).context("the server's process is gone")?;
-    let ticks: f64 = processes.iter().filter(|(id, _)| is_below(**id)).map(|(_, (_, ticks))| ticks).sum();
-    Ok(ticks / TICKS_PER_SECOND)
-}
-
-/// The parent of a process, and the clock ticks of itself and of its ended children: proc(5), `stat`.
-fn parent_and_ticks(stat: &str) -> Result<(usize, f64)> {
-    // The name, in brackets, may hold anything.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let field = |at: usize| fields.get(at).context("a short stat");
-    let mut ticks = 0.0;
-    for at in 11..=14 {
-        ticks += field(at)?.parse::<f64>()?;
-    }
-    Ok((field(1)?.parse()?, ticks))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_brackets_and_spaces_moves_no_field() {
-        let stat = "7 (a) b (c) S 3 7 7 0 -1 4194304 1 2 3 4 10 20 300 4000 20 0 1 0 5";
-        assert_eq!(parent_and_ticks(stat).unwrap(), (3, 4330.0));
-        assert!(parent_and_ticks("7 (a) S 3").is_err());
-    }
 
     #[test]
     fn quantiles_are_those_of_the_sorted_times() {

@@ -1,9 +1,12 @@
 //! A connection that sends prepared HTTP/1.1 requests and reads the answers, at as little cost as can be: the
 //! client shares the machine with the server that it measures.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// How much of a large answer is read at once, in bytes.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// A kept-alive connection.
 pub struct Connection {
@@ -11,19 +14,69 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
+/// The beginning of an answer.
+struct Head {
+    /// Its bytes in the buffer.
+    bytes: usize,
+    status: u16,
+    location: Option<String>,
+    link: Option<String>,
+    /// The body's, in bytes, if it is told.
+    length: Option<usize>,
+}
+
+/// The server ended the connection where an answer should come.
+#[derive(Debug)]
+pub struct Closed;
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server closed the connection")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// The status of a server that cannot do it now.
+const BUSY: u16 = 503;
+
+/// The server asks to come back later.
+#[derive(Debug)]
+pub struct Busy;
+
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server is busy")
+    }
+}
+
+impl std::error::Error for Busy {}
+
 /// An answer.
 pub struct Answer {
     pub status: u16,
     /// Where it points to, if it does.
     pub location: Option<String>,
+    /// What is linked to it, if anything is.
+    link: Option<String>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
     /// Fails on another status.
     pub fn must_be(&self, status: u16) -> Result<()> {
+        if self.status == BUSY && status != BUSY {
+            return Err(Busy.into());
+        }
         ensure!(self.status == status, "{} instead of {status}", self.shown());
         Ok(())
+    }
+
+    /// The path of the list's next page, if there is one: RFC 8288.
+    pub fn next_page(&self) -> Result<Option<String>> {
+        let Some(link) = &self.link else { return Ok(None) };
+        let path = link.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        Ok(Some(path.context("a link without a target")?.0.to_owned()))
     }
 
     /// The status and what the server says.
@@ -43,28 +96,71 @@ impl Connection {
     /// Sends a request and reads its answer.
     pub async fn send(&mut self, request: &[u8]) -> Result<Answer> {
         self.stream.write_all(request).await?;
+        let head = self.head().await?;
+        let body = match head.length {
+            _ if request.starts_with(b"HEAD ") || head.status == 204 => Vec::new(),
+            Some(length) => {
+                while self.buffer.len() < head.bytes + length {
+                    self.fill().await?;
+                }
+                self.buffer[head.bytes..head.bytes + length].to_vec()
+            }
+            None => self.chunked(head.bytes).await?,
+        };
+        Ok(Answer { status: head.status, location: head.location, link: head.link, body })
+    }
+
+    /// Sends a request whose body comes in pieces, and reads its answer.
+    pub async fn send_pieces(
+        &mut self,
+        head: &[u8],
+        pieces: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<Answer> {
+        self.stream.write_all(head).await?;
+        for piece in pieces {
+            self.stream.write_all(&piece).await?;
+        }
+        self.send(&[]).await
+    }
+
+    /// Sends a request and hands on its answer's body in pieces, as it comes.
+    pub async fn stream(&mut self, request: &[u8], mut each: impl FnMut(&[u8])) -> Result<()> {
+        self.stream.write_all(request).await?;
+        let head = self.head().await?;
+        let length = head.length.context("a large answer does not tell its length")?;
+        ensure!(head.status == 200, "{} instead of 200", head.status);
+        each(&self.buffer[head.bytes..]);
+        let mut left =
+            (head.bytes + length).checked_sub(self.buffer.len()).context("more came than should")?;
+        let mut piece = vec![0; PIECE_BYTES];
+        while left > 0 {
+            let read = self.stream.read(&mut piece[..left.min(PIECE_BYTES)]).await?;
+            if read == 0 {
+                return Err(Closed.into());
+            }
+            each(&piece[..read]);
+            left -= read;
+        }
+        Ok(())
+    }
+
+    /// Reads the beginning of an answer, and perhaps more.
+    async fn head(&mut self) -> Result<Head> {
         self.buffer.clear();
-        let head = loop {
+        let bytes = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end + 4;
             }
             self.fill().await?;
         };
-        let text = std::str::from_utf8(&self.buffer[..head])?;
-        let status = text.get(9..12).context("no status")?.parse()?;
-        let location = header(text, "location").map(str::to_owned);
-        let body = match header(text, "content-length") {
-            _ if request.starts_with(b"HEAD ") || status == 204 => Vec::new(),
-            Some(length) => {
-                let length: usize = length.parse()?;
-                while self.buffer.len() < head + length {
-                    self.fill().await?;
-                }
-                self.buffer[head..head + length].to_vec()
-            }
-            None => self.chunked(head).await?,
-        };
-        Ok(Answer { status, location, body })
+        let text = std::str::from_utf8(&self.buffer[..bytes])?;
+        Ok(Head {
+            bytes,
+            status: text.get(9..12).context("no status")?.parse()?,
+            location: header(text, "location").map(str::to_owned),
+            link: header(text, "link").map(str::to_owned),
+            length: header(text, "content-length").map(str::parse).transpose()?,
+        })
     }
 
     async fn chunked(&mut self, head: usize) -> Result<Vec<u8>> {
@@ -90,7 +186,7 @@ impl Connection {
 
     async fn fill(&mut self) -> Result<()> {
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
-            bail!("the server closed the connection");
+            return Err(Closed.into());
         }
         Ok(())
     }
@@ -142,9 +238,17 @@ pub fn put(host: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn with_body(method: &str, host: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
+    [&head_of_body(method, host, path, content_type, body.len()), body].concat()
+}
+
+/// The beginning of a PUT whose body of `length` bytes comes in pieces.
+pub fn put_head(host: &str, path: &str, content_type: &str, length: usize) -> Vec<u8> {
+    head_of_body("PUT", host, path, content_type, length)
+}
+
+fn head_of_body(method: &str, host: &str, path: &str, content_type: &str, length: usize) -> Vec<u8> {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n",
+    )
+    .into_bytes()
 }

@@ -1,6 +1,8 @@
-//! The load on the OCI door: small Wasm artifacts, pushed and pulled as clients do.
+//! The load on the OCI door: Wasm artifacts, large blobs and lists, pushed and read as clients do.
 
-mod artifact;
+pub mod artifact;
 pub mod files;
+pub mod large;
+pub mod lists;
 pub mod push;
 pub mod read;

@@ -23,8 +23,22 @@ impl Options {
         self.0.get(key).cloned().with_context(|| format!("--{key} is missing"))
     }
 
-    /// The same as a number.
-    pub fn number(&self, key: &str) -> Result<usize> {
-        self.text(key)?.parse().with_context(|| format!("--{key} is no number"))
+    /// The value of a flag, or what holds without it.
+    pub fn text_or(&self, key: &str, default: &str) -> String {
+        self.0.get(key).cloned().unwrap_or_else(|| default.to_owned())
     }
+
+    /// The number of a flag that must be there.
+    pub fn number(&self, key: &str) -> Result<usize> {
+        number(key, &self.text(key)?)
+    }
+
+    /// The number of a flag, or what holds without it.
+    pub fn number_or(&self, key: &str, default: usize) -> Result<usize> {
+        self.0.get(key).map_or(Ok(default), |text| number(key, text))
+    }
+}
+
+fn number(key: &str, text: &str) -> Result<usize> {
+    text.parse().with_context(|| format!("--{key} is no number"))
 }

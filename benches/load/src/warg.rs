@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::drive::{Driven, Target, Until, quantiles_ms};
@@ -18,7 +18,7 @@ const RETRIES_MAX: usize = 1_000;
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Makes sure that the load's content is stored, so that records which release it need no upload.
-async fn store_content(server: &str, run: &str) -> Result<()> {
+pub async fn store_content(server: &str, run: &str) -> Result<()> {
     let mut connection = Connection::open(server).await?;
     let seed = first(server, &author()?, &name(&format!("{run}-seed"), 0)?)?;
     let answer = connection.send(&seed.request).await?;
@@ -33,7 +33,8 @@ async fn store_content(server: &str, run: &str) -> Result<()> {
     wait_published(&mut connection, server, &seed).await
 }
 
-async fn wait_published(connection: &mut Connection, server: &str, prepared: &Prepared) -> Result<()> {
+/// Waits until a record is published.
+pub async fn wait_published(connection: &mut Connection, server: &str, prepared: &Prepared) -> Result<()> {
     let request = get(server, &format!("/v1/package/{}/record/{}", prepared.log, prepared.record));
     let start = Instant::now();
     while start.elapsed() < PUBLISHED_WITHIN {
@@ -48,8 +49,11 @@ async fn wait_published(connection: &mut Connection, server: &str, prepared: &Pr
     bail!("the record was never published")
 }
 
-fn is_published(answer: &Answer) -> Result<bool> {
-    ensure!(answer.status < 300, "{}", answer.shown());
+/// Whether the answer says `published`; an error on anything but success.
+pub fn is_published(answer: &Answer) -> Result<bool> {
+    if answer.status >= 300 {
+        answer.must_be(200)?;
+    }
     Ok(answer.body.windows(11).any(|window| window == b"\"published\""))
 }
 

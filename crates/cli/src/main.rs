@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod commands;
 mod config;
+mod credentials;
 mod error;
 mod keys;
 mod origin;
@@ -33,10 +34,14 @@ struct Cli {
 enum Command {
     /// Run a registry
     Serve(commands::serve::Serve),
+    /// Check a data folder, and repair it
+    Fsck(commands::fsck::Fsck),
     /// Release a version with a key of your own
     Publish(commands::publish::Publish),
     /// Make a key of your own, or show it
     Key(commands::key::Key),
+    /// Let people and machines do what not everybody may
+    Token(commands::token::Token),
     /// Check that a release is what its publisher released
     Verify(commands::verify::Verify),
     /// Check a release and download it
@@ -45,6 +50,12 @@ enum Command {
     Info(commands::info::ShowPackage),
     /// Say which registries are trusted, by the id of their first record
     Trust(commands::trust::Trust),
+    /// Copy a registry's data, also while it runs
+    Backup(commands::backup::Backup),
+    /// Make a data folder from a backup
+    Restore(commands::restore::Restore),
+    /// Remove what a registry that is stopped no longer needs
+    Gc(commands::gc::Gc),
     /// Parse files for a registry
     #[command(hide = true)]
     Inspect(commands::inspect::Inspect),
@@ -62,12 +73,17 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
+        Command::Fsck(fsck) => runtime.block_on(fsck.run()),
         Command::Publish(publish) => runtime.block_on(publish.run()),
         Command::Key(key) => key.run(),
+        Command::Token(token) => runtime.block_on(token.run()),
         Command::Verify(verify) => runtime.block_on(verify.run()),
         Command::Pull(pull) => runtime.block_on(pull.run()),
         Command::Info(info) => runtime.block_on(info.run()),
         Command::Trust(trust) => trust.run(),
+        Command::Backup(backup) => runtime.block_on(backup.run()),
+        Command::Restore(restore) => runtime.block_on(restore.run()),
+        Command::Gc(gc) => runtime.block_on(gc.run()),
         Command::Inspect(inspect) => inspect.run(),
     };
     match outcome {

@@ -22,6 +22,12 @@ pub(crate) fn is_kept(folder: &Path) -> bool {
     path(folder).exists()
 }
 
+/// The origin that is kept, if it can be read.
+pub(crate) fn kept(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path(folder)).ok()?;
+    Some(text.trim_end().to_owned()).filter(|origin| !origin.is_empty())
+}
+
 /// The origin that is kept, else the one that is wanted, else `HOST:PORT/log`; kept from now on.
 pub(crate) fn choose(
     folder: &DataFolder,

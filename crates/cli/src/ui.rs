@@ -2,6 +2,10 @@
 #![expect(clippy::print_stderr, reason = "the one place that talks to a person")]
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+/// How often a person sees how far copying is.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// A line of the result. A reader that went away ends the command quietly.
 pub(crate) fn line(text: &str) {
@@ -49,6 +53,50 @@ pub(crate) fn hint(text: &str) {
 /// Progress of a download, shown on a terminal only.
 pub(crate) fn progress() -> indicatif::ProgressBar {
     let style = indicatif::ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec}");
+    indicatif::ProgressBar::no_length()
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+}
+
+/// Progress of something that is counted in pages, shown on a terminal only.
+pub(crate) fn pages() -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{spinner} ledger {percent}%");
+    indicatif::ProgressBar::no_length()
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
+}
+
+/// Shows on a terminal how far copying is, until it is done.
+pub(crate) async fn watch<T>(
+    counts: &wargate_registry::backup::CopyCounts,
+    copying: impl Future<Output = T>,
+) -> T {
+    let style = indicatif::ProgressStyle::with_template("{spinner} {msg}");
+    let shown = indicatif::ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+    tokio::pin!(copying);
+    loop {
+        tokio::select! {
+            done = &mut copying => {
+                shown.finish_and_clear();
+                return done;
+            }
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+        // Before that, copying the ledger is shown.
+        if counts.copied() + counts.present() > 0 {
+            shown.set_message(format!(
+                "{} objects copied, {} already there, {}",
+                counts.copied(),
+                counts.present(),
+                indicatif::HumanBytes(counts.bytes())
+            ));
+            shown.tick();
+        }
+    }
+}
+
+/// Progress of work that is counted, shown on a terminal only.
+pub(crate) fn counts() -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{spinner} {msg}");
     indicatif::ProgressBar::no_length()
         .with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
 }

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["serve"],
+    &["fsck"],
     &["publish"],
     &["key"],
     &["key", "new"],
@@ -18,10 +19,17 @@ const COMMANDS: [&[&str]; 13] = [
     &["verify"],
     &["pull"],
     &["info"],
+    &["backup"],
+    &["restore"],
     &["trust"],
     &["trust", "add"],
     &["trust", "list"],
     &["trust", "remove"],
+    &["gc"],
+    &["token"],
+    &["token", "create"],
+    &["token", "list"],
+    &["token", "revoke"],
 ];
 
 #[test]

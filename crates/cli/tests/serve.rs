@@ -167,7 +167,14 @@ fn an_address_that_others_reach_needs_a_word() {
     let refused = serve_refused(&data, &["--listen", "0.0.0.0:0"]);
     assert_refused(&refused, 1, &["error[config]", "anybody could publish", "--open"]);
     assert!(!data.exists(), "nothing was made");
-    let mut command = support::wargate(&["serve", "--listen", "0.0.0.0:0", "--open", "--data"]);
+    let told = ["--open", "--public-url", "http://a.example", "--plain-http"];
+    for (words, asked) in [(1, "public_url"), (3, "--plain-http")] {
+        let refused = serve_refused(&data, &[&["--listen", "0.0.0.0:0"], &told[..words]].concat());
+        assert_refused(&refused, 1, &["error[config]", asked]);
+        assert!(!data.exists(), "nothing was made");
+    }
+    let mut command =
+        support::wargate(&[&["serve", "--listen", "0.0.0.0:0"], &told[..], &["--data"]].concat());
     let mut child = command.arg(&data).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)

@@ -32,6 +32,16 @@ pub enum Error {
         /// What it says.
         message: String,
     },
+    /// Somebody asks for credentials (401), and gets none that will do.
+    #[error("couldn't get `{url}`: `{host}` asks who you are, {reason}")]
+    Unauthorized {
+        /// The URL.
+        url: String,
+        /// Who asks.
+        host: String,
+        /// Why it is not told.
+        reason: Unauthorized,
+    },
     /// The registry's answer is not one.
     #[error("the answer of `{url}` is malformed: {reason}")]
     Malformed {
@@ -116,4 +126,64 @@ pub enum Error {
         /// What the disk says.
         reason: String,
     },
+}
+
+/// Why a host that asked for credentials did not get any, or not the right ones. No secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unauthorized {
+    /// None were found.
+    #[error("and there are no credentials for it")]
+    Missing,
+    /// They could not be had.
+    #[error("but the credentials for it couldn't be read: {reason}")]
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Its answer was 401 again.
+    #[error("{}", not_taken(.from.as_deref()))]
+    NotTaken {
+        /// Where they were found; `None` for what a token server gives anybody.
+        from: Option<String>,
+    },
+    /// They are of another sort than what was asked for.
+    #[error("{}", unusable(.asked, .from.as_deref()))]
+    Unusable {
+        /// What was asked for.
+        asked: String,
+        /// Where they were found.
+        from: Option<String>,
+    },
+    /// Somebody on the way could read them.
+    #[error("and credentials are not sent over plain HTTP to another machine")]
+    NotPrivate,
+    /// It is not the registry, but where that sent us.
+    #[error("but credentials go to `{registry}` alone, which referred to it")]
+    Elsewhere {
+        /// The registry.
+        registry: String,
+    },
+    /// The token server that the registry named gave no token.
+    #[error("but its token server `{realm}` gave no token: {reason}")]
+    TokenServer {
+        /// The token server.
+        realm: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn not_taken(from: Option<&str>) -> String {
+    match from {
+        Some(from) => format!("and refuses the credentials that are in {from}"),
+        None => "and a token for everybody does not do; there are no credentials for it".to_owned(),
+    }
+}
+
+fn unusable(asked: &str, from: Option<&str>) -> String {
+    match from {
+        Some(from) => format!("in a way ({asked}) that the credentials in {from} cannot answer"),
+        None => format!("in a way ({asked}) that no credentials answer"),
+    }
 }

@@ -1,9 +1,11 @@
 //! Asking a registry over HTTP, within limits: an answer is bounded in size and in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+use reqwest::redirect::Policy as Redirects;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +17,8 @@ use wargate_wire::api::Problem;
 use wargate_wire::text::Text;
 use wargate_wire::warg::{ContentSource, ContentSourcesResponse};
 
+use crate::access::{Access, is_loopback};
+use crate::credentials::CredentialSource;
 use crate::error::Error;
 use crate::package::VerifiedRelease;
 
@@ -38,25 +42,37 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub struct Registry {
     url: String,
     http: reqwest::Client,
+    access: Access,
 }
 
 impl Registry {
     /// The registry at this URL.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if it is no `http` or `https` URL.
+    /// [`Error::Malformed`] if it is no `http` or `https` URL, or has a password in it: a URL is shown and kept.
     pub fn new(url: &str) -> Result<Self, Error> {
         let malformed = |reason: String| Error::Malformed { url: url.to_owned(), reason };
         let parsed = reqwest::Url::parse(url).map_err(|error| malformed(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
             return Err(malformed("expected `http://HOST:PORT` or `https://HOST`".to_owned()));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            let host = parsed.host_str().unwrap_or_default().to_owned();
+            let reason = "a user or a password has no place in a registry's URL".to_owned();
+            return Err(Error::Malformed { url: host, reason });
+        }
+        let http = client(&parsed, Redirects::default())
             .read_timeout(READ_TIMEOUT)
             .build()
             .map_err(|error| malformed(error.to_string()))?;
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), http })
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), http, access: Access::new(parsed) })
+    }
+
+    /// Looks for credentials there when the registry asks for some.
+    #[must_use]
+    pub fn with_credentials(mut self, source: Arc<dyn CredentialSource>) -> Self {
+        self.access.ask(source);
+        self
     }
 
     /// The URL, without a slash at its end.
@@ -71,7 +87,7 @@ impl Registry {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let url = self.at(path);
-        let answer = self.answer(self.http.get(&url), &url).await?;
+        let answer = self.answer(&url, || self.http.get(&url)).await?;
         parse(&url, &answer)
     }
 
@@ -81,14 +97,14 @@ impl Registry {
         body: &(impl Serialize + Sync),
     ) -> Result<T, Error> {
         let url = self.at(path);
-        let answer = self.answer(self.http.post(&url).json(body), &url).await?;
+        let answer = self.answer(&url, || self.http.post(&url).json(body)).await?;
         parse(&url, &answer)
     }
 
     /// A map page from the log door.
     pub(crate) async fn map_page(&self, page: &PageRef) -> Result<Bytes, Error> {
         let url = self.at(&format!("/log/map/{}/{}", page.segment, page.hash.to_hex()));
-        self.answer(self.http.get(&url), &url).await
+        self.answer(&url, || self.http.get(&url)).await
     }
 
     /// Sends a form whose parts lie in memory. How long that takes depends on the sender's line.
@@ -100,16 +116,17 @@ impl Registry {
     ) -> Result<T, Error> {
         let url = self.at(path);
         let size: usize = form.iter().map(Bytes::len).sum();
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(SEND_TIMEOUT).build();
+        let http = client(self.access.registry(), Redirects::default()).timeout(SEND_TIMEOUT).build();
         let http =
             http.map_err(|error| Error::Unreachable { url: url.clone(), reason: error.to_string() })?;
-        let pieces = futures::stream::iter(form.into_iter().map(Ok::<_, std::io::Error>));
-        let request = http
-            .post(&url)
-            .header("content-type", format!("multipart/form-data; boundary={boundary}"))
-            .header("content-length", size)
-            .body(reqwest::Body::wrap_stream(pieces));
-        let (status, answer) = whole(request, &url).await?;
+        let request = || {
+            let pieces = futures::stream::iter(form.clone().into_iter().map(Ok::<_, std::io::Error>));
+            http.post(&url)
+                .header("content-type", format!("multipart/form-data; boundary={boundary}"))
+                .header("content-length", size)
+                .body(reqwest::Body::wrap_stream(pieces))
+        };
+        let (status, answer) = whole(self.access.send(&url, request).await?, &url).await?;
         if (200..300).contains(&status) {
             return parse(&url, &answer);
         }
@@ -122,8 +139,8 @@ impl Registry {
         }
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Bytes, Error> {
-        let (status, body) = whole(request, url).await?;
+    async fn answer(&self, url: &str, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Bytes, Error> {
+        let (status, body) = whole(self.access.send(url, request).await?, url).await?;
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -175,9 +192,7 @@ impl Registry {
     }
 
     async fn open(&self, url: &str) -> Result<reqwest::Response, Error> {
-        let unreachable =
-            |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
-        let response = self.http.get(url).send().await.map_err(unreachable)?;
+        let response = self.access.send(url, || self.http.get(url)).await?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -187,11 +202,17 @@ impl Registry {
     }
 }
 
+/// What all requests have in common.
+pub(crate) fn client(url: &reqwest::Url, redirects: Redirects) -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(redirects);
+    // What is for this machine does not go through a proxy, where others could read it.
+    if is_loopback(url) { client.no_proxy() } else { client }
+}
+
 /// The status and the body of an answer.
-async fn whole(request: reqwest::RequestBuilder, url: &str) -> Result<(u16, Bytes), Error> {
+async fn whole(response: reqwest::Response, url: &str) -> Result<(u16, Bytes), Error> {
     let unreachable =
         |error: reqwest::Error| Error::Unreachable { url: url.to_owned(), reason: cause(&error) };
-    let response = request.send().await.map_err(unreachable)?;
     let status = response.status().as_u16();
     let mut body = BytesMut::new();
     let mut stream = response.bytes_stream();
@@ -229,7 +250,7 @@ async fn stream(
 }
 
 /// The innermost cause says most.
-fn cause(error: &reqwest::Error) -> String {
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut inner: &dyn std::error::Error = error;
     while let Some(source) = inner.source() {
         inner = source;

@@ -3,6 +3,8 @@
 //! It fetches, and lets `wargate_core::verify` judge what it was told, in the order of the client rules. Not here:
 //! printing, `$HOME`, the environment; who calls says where pins are kept and what time it is.
 
+mod access;
+mod credentials;
 mod error;
 mod fetch;
 mod package;
@@ -10,7 +12,8 @@ mod pins;
 mod publish;
 mod verify;
 
-pub use error::Error;
+pub use credentials::{CredentialSource, Credentials};
+pub use error::{Error, Unauthorized};
 pub use fetch::{CONTENT_BYTES_MAX, Registry};
 pub use package::{Proven, SignedBy, VerifiedPackage, VerifiedRelease};
 pub use pins::{Pin, PinStore};

@@ -1,4 +1,5 @@
-//! Fuzz targets as plain functions over the kept corpus, and mutations of it: nothing panics, hangs or aborts.
+//! The corpus of real and hostile files beside the checkout, and mutations of it: nothing panics, hangs or aborts. The
+//! fuzz targets with a corpus of their own are in `fuzz/targets`.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -39,31 +40,6 @@ fn fuzz_inspection(bytes: &[u8], inspection: &Inspection) {
     assert!(!text.contains(&0x1b), "no raw terminal escape gets out");
 }
 
-/// An otherwise plain component that imports an instance by this name.
-fn with_import(name: &[u8]) -> Vec<u8> {
-    let size = |n: usize| u8::try_from(n).unwrap();
-    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
-    // An instance type with one function, `f`.
-    bytes.extend(b"\x07\x0e\x01\x42\x02\x01\x40\0\x01\0\x04\0\x01f\x01\0");
-    bytes.extend([10, size(name.len() + 5), 1, 0, size(name.len())]);
-    bytes.extend(name);
-    bytes.extend(b"\x05\0");
-    bytes
-}
-
-/// A name as an import.
-fn fuzz_names(name: &[u8]) {
-    let bytes = with_import(name);
-    fuzz_inspect(&bytes);
-    if let Ok(name) = std::str::from_utf8(name) {
-        let _ = wargate_component::inspect::interface(name);
-        let _ = wargate_component::inspect::track(name);
-        if let Ok(found) = inspect(&bytes) {
-            assert_eq!(found.imports[0].name, name);
-        }
-    }
-}
-
 /// Files of all folders that are small enough to mutate often.
 fn small_files() -> Vec<Vec<u8>> {
     let folders = ["components", "modules", "wit-wasm", "made", "hostile"];
@@ -95,36 +71,6 @@ fn every_prefix_of_a_small_component_has_an_answer() {
         for end in 0..bytes.len() {
             fuzz_inspect(&bytes[..end]);
         }
-    }
-}
-
-#[test]
-fn the_target_for_names_makes_components_that_are_valid_but_for_the_name() {
-    let valid = |name: &[u8]| inspect(&with_import(name)).is_ok();
-    assert!(valid(b"a") && valid(b"wasi:http/types@0.2.0") && !valid(b"a:b") && !valid(b""));
-}
-
-#[test]
-fn names_of_all_sorts_have_an_answer() {
-    for name in [
-        "a",
-        "wasi:http/types@0.2.0",
-        "a:b:c/d/e@1.0.0",
-        "a:b/c@1",
-        "[method]a.b",
-        "[constructor]a",
-        "unlocked-dep=<a:b>",
-        "url=<https://x>",
-        "a:b",
-        ":/@",
-        "/:@",
-        "a:b/@",
-        "a:/b",
-        "",
-        "ä:b/c",
-        "a:b/c@999999999999999999999.0.0",
-    ] {
-        fuzz_names(name.as_bytes());
     }
 }
 
@@ -163,10 +109,5 @@ proptest! {
             }
         }
         fuzz_inspect(&bytes);
-    }
-
-    #[test]
-    fn random_names_have_an_answer(name in "[a-c:/@0-9.A\\-\\[\\]=<>]{0,30}") {
-        fuzz_names(name.as_bytes());
     }
 }

@@ -22,6 +22,7 @@ mod encode;
 mod genesis;
 mod grant;
 mod judge;
+mod policy;
 mod release;
 pub mod role;
 mod start;
@@ -32,6 +33,7 @@ pub use carry::endorsers;
 pub use encode::StateError;
 pub use genesis::genesis_act;
 pub use judge::{Carried, Changes};
+pub use policy::{Policy, PolicyError};
 pub use release::{Level, Release, Releases, Yanked};
 use role::{Power, Role, RoleId, Scope};
 
@@ -167,7 +169,7 @@ pub struct State {
     head: Option<(RecordId, Time)>,
     /// Every role ever made, in that order; a dead one stays dead.
     roles: Vec<Role>,
-    /// Acts that were done, until their window ends.
+    /// Acts that were done, until their window ends; not those that release, whose versions are taken for ever.
     used: BTreeMap<Digest, Time>,
     /// Every key that ever held `commit`, in the order in which they (last) got it.
     commit_ever: Vec<PublicKey>,
@@ -175,6 +177,8 @@ pub struct State {
     publish_ever: BTreeSet<KeyId>,
     /// Names of packages whose v1 log the key may start.
     admitted: BTreeSet<(String, KeyId)>,
+    /// What the owners demand.
+    policy: Policy,
 }
 
 /// What a power is used on.
@@ -205,6 +209,7 @@ impl State {
             commit_ever: Vec::new(),
             publish_ever: BTreeSet::new(),
             admitted: BTreeSet::new(),
+            policy: Policy::default(),
         }
     }
 

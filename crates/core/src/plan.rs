@@ -6,7 +6,8 @@
 //! A package is known by *facts about what a record touches*, never as a whole: the 100,000th release costs
 //! what the second did. Rules: `spec/warg.md`, `spec/delegation.md`; times: `spec/transparency.md`, "Times".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -19,20 +20,18 @@ use crate::id::{LogId, RecordId, entry, leaf_hash};
 use crate::key::KeyId;
 use crate::log::tile::{Edge, TileId};
 use crate::map::page::{MapError, Page, PageRef, Pages};
-use crate::name::{LogName, PackageName};
+use crate::name::{LogName, Namespace, PackageName};
 use crate::record::PackageRecord;
 use crate::time::Time;
 use crate::v1::package::{self, SignatureCheck};
 
+mod judge;
 mod needs;
 
+pub use judge::{V1_TIME_FUTURE_SECONDS_MAX, V1_TIME_PAST_SECONDS_MAX};
 pub use needs::{LogNeeds, needs};
 
-/// How far a v1 record's time may lie before the registry's clock when it is sequenced, in seconds.
-pub const V1_TIME_PAST_SECONDS_MAX: i64 = 10 * 60;
-
-/// How far a v1 record's time may lie after the registry's clock when it is sequenced, in seconds.
-pub const V1_TIME_FUTURE_SECONDS_MAX: i64 = 5 * 60;
+use judge::{Refused, judge};
 
 /// Something handed in to become a record.
 #[derive(Debug, Clone)]
@@ -108,6 +107,8 @@ pub struct Tree {
     pub root: Option<RecordId>,
     /// The latest time of any delegated or carrier record.
     pub delegated_time: Time,
+    /// The namespaces that are private (`spec/transparency.md`, "Ours").
+    pub private: Arc<BTreeSet<Namespace>>,
 }
 
 impl Tree {
@@ -120,7 +121,16 @@ impl Tree {
             time: 0,
             root: None,
             delegated_time: Time::from_seconds(0),
+            private: Arc::default(),
         }
+    }
+
+    /// The time of a delegated record that is made when the clock says `now`: not before an earlier one, nor before
+    /// an earlier checkpoint (`spec/transparency.md`, "Times"). A clock that goes back does not take it along.
+    #[must_use]
+    pub fn time_at(&self, now: Time) -> Time {
+        let checkpoint = Time::from_seconds(i64::try_from(self.time).unwrap_or(i64::MAX));
+        now.max(self.delegated_time).max(checkpoint)
     }
 }
 
@@ -178,6 +188,17 @@ pub struct Accepted {
     pub effect: Effect,
     /// Whether it begins its log.
     pub first: bool,
+    /// Whether it is for its namespace's people only (`spec/transparency.md`, "Ours").
+    pub private: bool,
+}
+
+/// The keys that the registry itself holds.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnKeys {
+    /// Signs what the registry carries, and checkpoints.
+    pub commit: KeyId,
+    /// May admit first keys of v1 logs, where names come into being on first use.
+    pub publishing: Option<KeyId>,
 }
 
 /// Everything that one commit will hold, unsigned.
@@ -185,6 +206,9 @@ pub struct Accepted {
 pub struct Draft {
     /// One verdict for each submission, in order.
     pub verdicts: Vec<Verdict>,
+    /// Places in the batch of records that lack nothing but an `Admit` which the registry may give: carried just
+    /// before them, it lets them begin their logs (`spec/delegation.md`, rule 7).
+    pub unadmitted: Vec<usize>,
     /// The accepted records, by index.
     pub records: Vec<Accepted>,
     /// The log's tiles that change, each with its whole content.
@@ -199,7 +223,7 @@ pub struct Draft {
 
 /// Judges a batch in sequence order and drafts its commit.
 ///
-/// `commit_key` signs what the registry carries and the checkpoint; `now` is the registry's clock.
+/// `now` is the registry's clock.
 ///
 /// # Errors
 /// [`MapError`] if a map page that the batch touches is not among the facts.
@@ -207,27 +231,33 @@ pub fn decide(
     tree: &Tree,
     mut facts: Facts,
     batch: &[Submission],
-    commit_key: &KeyId,
+    own: &OwnKeys,
     now: Time,
 ) -> Result<Draft, MapError> {
     let mut next = tree.clone();
     let mut verdicts = Vec::with_capacity(batch.len());
     let mut records: Vec<Accepted> = Vec::with_capacity(batch.len());
-    for submission in batch {
+    let mut unadmitted = Vec::new();
+    for (place, submission) in batch.iter().enumerate() {
         let index = tree.edge.size() + records.len() as u64;
-        let verdict = match judge(&next, &mut facts.logs, submission, index, commit_key, now) {
-            Ok(accepted) => {
+        let verdict = match judge(&next, &mut facts.logs, submission, index, own, now) {
+            Ok(mut accepted) => {
                 let verdict = Verdict::Accepted { index, record: accepted.record };
-                settle(&mut next, &accepted);
+                settle(&mut next, &mut accepted);
                 records.push(accepted);
                 verdict
             }
-            Err(reason) => Verdict::Refused { reason },
+            Err(refused) => {
+                if matches!(refused, Refused::Unadmitted { custodial: true, .. }) {
+                    unadmitted.push(place);
+                }
+                Verdict::Refused { reason: refused.reason() }
+            }
         };
         verdicts.push(verdict);
     }
-    let mut draft =
-        Draft { verdicts, records, tiles: Vec::new(), pages: Vec::new(), tree: next, checkpoint: None };
+    let (tiles, pages) = (Vec::new(), Vec::new());
+    let mut draft = Draft { verdicts, unadmitted, records, tiles, pages, tree: next, checkpoint: None };
     if !draft.records.is_empty() {
         grow(tree, &facts.pages, &mut draft, now)?;
     }
@@ -235,12 +265,28 @@ pub fn decide(
 }
 
 /// Takes an accepted record into the tree's own facts.
-fn settle(tree: &mut Tree, accepted: &Accepted) {
+fn settle(tree: &mut Tree, accepted: &mut Accepted) {
     if matches!(accepted.effect, Effect::Delegated(_)) {
         tree.delegated_time = tree.delegated_time.max(accepted.time);
     }
     if accepted.index == 0 {
         tree.root = Some(accepted.record);
+    }
+    match (&accepted.log, &accepted.effect) {
+        (LogName::Package(name), _) => accepted.private = tree.private.contains(&name.namespace()),
+        // The record that changes what follows is everybody's itself.
+        (LogName::Namespace(namespace), Effect::Delegated(changes)) => {
+            let private = changes.state.policy().private;
+            if private != tree.private.contains(namespace) {
+                let all = Arc::make_mut(&mut tree.private);
+                if private {
+                    all.insert(namespace.clone())
+                } else {
+                    all.remove(namespace)
+                };
+            }
+        }
+        _ => {}
     }
 }
 
@@ -265,161 +311,4 @@ fn grow(tree: &Tree, pages: &Pages, draft: &mut Draft, now: Time) -> Result<(), 
         time: draft.tree.time,
     });
     Ok(())
-}
-
-/// Judges one submission on the facts, and on success lets the facts follow.
-fn judge(
-    tree: &Tree,
-    logs: &mut BTreeMap<LogId, LogFacts>,
-    submission: &Submission,
-    index: u64,
-    commit_key: &KeyId,
-    now: Time,
-) -> Result<Accepted, String> {
-    let log = submission.log();
-    let id = log.log_id();
-    let mut facts = logs.remove(&id).unwrap_or(LogFacts::Absent);
-    let absent = matches!(facts, LogFacts::Absent);
-    let verdict = match submission {
-        Submission::V1 { name, envelope, record, signature } => {
-            let above = state_of(logs, &LogName::Namespace(name.namespace()));
-            check_v1_start(name, absent, above, envelope)
-                .and_then(|()| judge_v1(log, &mut facts, envelope, record, *signature, index, now))
-        }
-        Submission::Act { act, endorsements, .. } => {
-            let carry = Carry { act, endorsements, commit_key, time: now.max(tree.delegated_time) };
-            judge_act(&log, &mut facts, logs, &carry, index)
-        }
-    };
-    if absent && verdict.is_err() {
-        // A refused first record decides nothing about the kind of log.
-        facts = LogFacts::Absent;
-    }
-    logs.insert(id, facts);
-    verdict
-}
-
-/// The state of a delegated log.
-fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'a authority::State> {
-    match logs.get(&log.log_id()) {
-        Some(LogFacts::Delegated { state, .. }) => Some(state),
-        _ => None,
-    }
-}
-
-/// `spec/delegation.md`, rule 7: where the namespace is claimed, a v1 log begins only with a key that was admitted
-/// there before. One that began earlier goes on.
-fn check_v1_start(
-    name: &PackageName,
-    first: bool,
-    namespace: Option<&authority::State>,
-    envelope: &Envelope,
-) -> Result<(), String> {
-    match namespace {
-        Some(state) if first && !state.admits(name.name(), &envelope.key_id) => Err(format!(
-            "the namespace `{}` has owners, and they did not admit key {} for `{name}`: ask them to, or publish \
-             with `wargate publish`",
-            name.namespace(),
-            envelope.key_id
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn judge_v1(
-    log: LogName,
-    facts: &mut LogFacts,
-    envelope: &Envelope,
-    record: &PackageRecord,
-    signature: SignatureCheck,
-    index: u64,
-    now: Time,
-) -> Result<Accepted, String> {
-    let first = matches!(facts, LogFacts::Absent);
-    if first {
-        *facts = LogFacts::V1(package::State::default());
-    }
-    let LogFacts::V1(state) = facts else {
-        return Err(format!(
-            "`{log}` is a delegated log: `warg` cannot write to it; publish with `wargate publish`"
-        ));
-    };
-    check_v1_time(record.time, now)?;
-    let changes = state.judge(envelope, record, signature).map_err(|refusal| refusal.to_string())?;
-    state.apply(changes.clone());
-    Ok(Accepted {
-        index,
-        log_id: log.log_id(),
-        record: envelope.record_id(log.layer()),
-        contents: Contents::Signed(envelope.clone()),
-        time: record.time,
-        effect: Effect::V1(changes),
-        first,
-        log,
-    })
-}
-
-/// v1 records carry their client's clock: it may differ from the registry's, but not by much.
-fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
-    if time < now.plus_seconds(-V1_TIME_PAST_SECONDS_MAX) {
-        return Err(format!(
-            "the record's time {time} is more than {V1_TIME_PAST_SECONDS_MAX} s before the registry's {now}: \
-             check your clock and publish again"
-        ));
-    }
-    if time > now.plus_seconds(V1_TIME_FUTURE_SECONDS_MAX) {
-        return Err(format!(
-            "the record's time {time} is more than {V1_TIME_FUTURE_SECONDS_MAX} s after the registry's {now}: \
-             check your clock and publish again"
-        ));
-    }
-    Ok(())
-}
-
-/// An act that the registry is to carry.
-struct Carry<'a> {
-    act: &'a Bytes,
-    endorsements: &'a [Endorsement],
-    commit_key: &'a KeyId,
-    /// The registry's clock, never before any earlier delegated record of the whole log.
-    time: Time,
-}
-
-fn judge_act(
-    log: &LogName,
-    facts: &mut LogFacts,
-    others: &BTreeMap<LogId, LogFacts>,
-    carry: &Carry<'_>,
-    index: u64,
-) -> Result<Accepted, String> {
-    let first = matches!(facts, LogFacts::Absent);
-    if first {
-        let state = authority::State::empty(log.clone());
-        *facts = LogFacts::Delegated { state, releases: authority::Releases::new() };
-    }
-    let LogFacts::Delegated { state, releases } = facts else {
-        return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
-    };
-    let namespace = match log {
-        LogName::Package(name) => state_of(others, &LogName::Namespace(name.namespace())),
-        _ => None,
-    };
-    let operator = state_of(others, &LogName::Operator);
-    let context = authority::Context { operator, namespace, releases: Some(releases) };
-    let carried = state
-        .carry(&context, carry.time, carry.act, carry.endorsements, carry.commit_key)
-        .map_err(|refusal| refusal.to_string())?;
-    let changes = carried.changes;
-    *state = changes.state.clone();
-    releases.extend(changes.releases.iter().map(|release| (release.version.clone(), release.clone())));
-    Ok(Accepted {
-        index,
-        log: log.clone(),
-        log_id: log.log_id(),
-        record: log.layer().record_id(&carried.contents),
-        contents: Contents::ToSign(carried.contents.into()),
-        time: carry.time,
-        effect: Effect::Delegated(changes),
-        first,
-    })
 }

@@ -13,7 +13,7 @@ use wargate_core::key::{Algorithm, PublicKey, SecretKey};
 use wargate_core::map::page::Pages;
 use wargate_core::name::LogName;
 use wargate_core::plan::{
-    Accepted, Contents, Effect, Facts, LogFacts, Submission, Tree, Verdict, decide, needs,
+    Accepted, Contents, Effect, Facts, LogFacts, OwnKeys, Submission, Tree, Verdict, decide, needs,
 };
 use wargate_core::record::{PackageEntry, PackageRecord};
 use wargate_core::time::Time;
@@ -91,7 +91,8 @@ impl Engine {
 
     /// Decides and commits a batch; each record's index, or why it was refused.
     fn commit(&mut self, batch: &[Submission]) -> Vec<Result<u64, String>> {
-        let draft = decide(&self.tree, self.facts(batch), batch, &public(2).id(), NOW).unwrap();
+        let own = OwnKeys { commit: public(2).id(), publishing: None };
+        let draft = decide(&self.tree, self.facts(batch), batch, &own, NOW).unwrap();
         for accepted in &draft.records {
             self.follow(accepted);
         }

@@ -3,23 +3,23 @@
 //! Recovery after a crash is this same function: it runs on what the ledger still has staged. Writing an
 //! object twice is harmless, since both times it has the same bytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use wargate_core::digest::Digest;
 use wargate_core::log::tile::{
     BundleKind, BundlePath, TILE_WIDTH, TileId, TilePath, encode_entries, encode_names, encode_records,
 };
 
-use crate::clock::Clock;
 use crate::error::Error;
-use crate::limits::REPLACED_PARTIAL_STAYS;
 use crate::objects;
-use crate::state::{Committed, Staged, StagedRecord};
+use crate::recovery;
+use crate::shared::Shared;
+use crate::state::{Committed, Staged, StagedRecord, State};
 
 /// Objects written at the same time.
 const WRITES_AT_ONCE: usize = 8;
@@ -33,8 +33,6 @@ pub(crate) struct Applier {
     partial: Vec<Arc<StagedRecord>>,
     /// The note that was issued last.
     issued: Option<Arc<str>>,
-    /// Partials that a larger one replaced, and when they may go, in ms.
-    replaced: VecDeque<(u64, Path)>,
 }
 
 impl Applier {
@@ -45,17 +43,43 @@ impl Applier {
         partial: Vec<Arc<StagedRecord>>,
         issued: Option<Arc<str>>,
     ) -> Self {
-        Self { objects, laid_down, partial, issued, replaced: VecDeque::new() }
+        Self { objects, laid_down, partial, issued }
+    }
+
+    /// Lays down what is staged, unless another registry on the same ledger and objects is ahead of this state; this
+    /// one finds out at its next commit.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]; also if what was issued meanwhile is not of this log.
+    pub(crate) async fn follow(&mut self, shared: &Shared, state: &State) -> Result<(), Error> {
+        let issued = recovery::issued(&self.objects).await?;
+        if let Some((note, checkpoint)) = &issued
+            && self.issued.as_ref() != Some(note)
+        {
+            let own = &state.committed.signed.checkpoint;
+            if (checkpoint.size, checkpoint.time) > (own.size, own.time) {
+                tracing::debug!(size = checkpoint.size, "another registry issued more than is known here");
+                return Ok(());
+            }
+            recovery::check_extends(&shared.hashes, state, checkpoint).await?;
+        }
+        self.issued = issued.map(|(note, _)| note);
+        if state.laid_down > self.laid_down {
+            // Another registry laid that down, and its ledger rows are gone.
+            self.partial = recovery::load_partial(&*shared.db, state.laid_down).await?;
+            self.laid_down = state.laid_down;
+        }
+        self.apply(&state.staged, &state.committed).await
     }
 
     /// Lays down these commits together, then issues `committed`, which must be the last one's.
-    pub(crate) async fn apply(
-        &mut self,
-        staged: &[Arc<Staged>],
-        committed: &Committed,
-        clock: &dyn Clock,
-    ) -> Result<(), Error> {
+    pub(crate) async fn apply(&mut self, staged: &[Arc<Staged>], committed: &Committed) -> Result<(), Error> {
         let fresh: Vec<_> = staged.iter().filter(|staged| staged.size > self.laid_down).collect();
+        let base = fresh.first().map(|first| first.size - first.records.len() as u64);
+        if base.is_some_and(|base| base != self.laid_down) {
+            let gap = format!("they go on from tree size {base:?}, the objects end at {}", self.laid_down);
+            return Err(Error::internal("lay down commits", gap));
+        }
         let mut files = tiles_of(&fresh);
         files.extend(fresh.iter().map(|staged| (objects::segment_path(staged.size), staged.segment.clone())));
         let before = self.partial.len();
@@ -65,14 +89,11 @@ impl Applier {
         files.extend(bundles_of(first_bundle, &records)?);
         self.write(files).await?;
         if let Some(last) = fresh.last() {
-            self.replace(first_bundle, before, records.len(), clock.now_ms());
             let rest = records.len() % usize::from(TILE_WIDTH);
             self.partial = records.split_off(records.len() - rest);
             self.laid_down = last.size;
         }
-        self.issue(committed).await?;
-        self.sweep(clock.now_ms()).await;
-        Ok(())
+        self.issue(committed).await
     }
 
     /// What is laid down.
@@ -98,46 +119,24 @@ impl Applier {
         self.issued = Some(committed.note.clone());
         Ok(())
     }
-
-    /// Remembers the partial bundles that newer ones replaced.
-    fn replace(&mut self, bundle: u64, before: usize, after: usize, now_ms: u64) {
-        if before == 0 || after == before {
-            return;
-        }
-        let due = now_ms + u64::try_from(REPLACED_PARTIAL_STAYS.as_millis()).unwrap_or(u64::MAX);
-        let width = u16::try_from(before).unwrap_or(TILE_WIDTH);
-        let path = objects::bundle_path(&BundlePath { kind: BundleKind::Records, index: bundle, width });
-        self.replaced.push_back((due, path));
-    }
-
-    /// Deletes the replaced partials whose time has come. A failure leaves a file too many, nothing worse.
-    async fn sweep(&mut self, now_ms: u64) {
-        while let Some((_, path)) = self.replaced.pop_front_if(|(due, _)| *due <= now_ms) {
-            match self.objects.delete(&path).await {
-                Ok(()) => {
-                    tracing::debug!(%path, "deleted a partial record bundle that a larger one replaced");
-                }
-                Err(error) => tracing::warn!(%path, %error, "couldn't delete a replaced partial bundle"),
-            }
-        }
-    }
 }
 
 /// The tile files of several commits together: of each tile only the last content.
 fn tiles_of(staged: &[&Arc<Staged>]) -> Vec<(Path, Bytes)> {
     let last: BTreeMap<TileId, &Arc<[Digest]>> =
         staged.iter().flat_map(|staged| staged.tiles.iter().map(|(id, tile)| (*id, tile))).collect();
-    last.into_iter()
-        .map(|(id, tile)| {
-            let width = u16::try_from(tile.len()).unwrap_or(TILE_WIDTH);
-            let bytes: Vec<u8> = tile.iter().flat_map(|hash| *hash.as_bytes()).collect();
-            (objects::tile_path(&TilePath { id, width }), bytes.into())
-        })
-        .collect()
+    last.into_iter().map(|(id, tile)| tile_file(id, tile)).collect()
+}
+
+/// The file of a tile.
+pub(crate) fn tile_file(id: TileId, tile: &[Digest]) -> (Path, Bytes) {
+    let width = u16::try_from(tile.len()).unwrap_or(TILE_WIDTH);
+    let bytes: Vec<u8> = tile.iter().flat_map(|hash| *hash.as_bytes()).collect();
+    (objects::tile_path(&TilePath { id, width }), bytes.into())
 }
 
 /// The bundle files of `records`, whose first one begins bundle `first`.
-fn bundles_of(first: u64, records: &[Arc<StagedRecord>]) -> Result<Vec<(Path, Bytes)>, Error> {
+pub(crate) fn bundles_of(first: u64, records: &[Arc<StagedRecord>]) -> Result<Vec<(Path, Bytes)>, Error> {
     let mut files = Vec::new();
     for (index, records) in (first..).zip(records.chunks(usize::from(TILE_WIDTH))) {
         let width = u16::try_from(records.len()).unwrap_or(TILE_WIDTH);

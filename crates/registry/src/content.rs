@@ -12,15 +12,18 @@ use wargate_core::digest::Digest;
 use crate::error::Error;
 use crate::limits::INLINE_CONTENT_BYTES_MAX;
 use crate::objects::{self, Body};
+use crate::seen_whole::SeenWhole;
 use crate::shared::Shared;
 use crate::tables::content::{self, ContentRow};
 use crate::tables::inspections;
 
 pub(crate) mod incoming;
+pub(crate) mod leases;
+pub(crate) mod places;
 pub(crate) mod sources;
 pub(crate) mod uploads;
 
-pub(crate) use incoming::Arrived;
+pub(crate) use incoming::{Arrived, check};
 pub use sources::ContentSource;
 
 /// Where content of a size belongs.
@@ -55,12 +58,26 @@ pub struct HostedContent {
     pub size: u64,
     digest: Digest,
     inline: Option<Bytes>,
+    /// Whether the bytes of small content are known to have the digest.
+    is_checked: bool,
+    /// What remembers that the object has it.
+    seen_whole: Option<Arc<SeenWhole>>,
     objects: Arc<dyn ObjectStore>,
 }
 
 impl HostedContent {
     pub(crate) fn new(digest: Digest, row: ContentRow, objects: Arc<dyn ObjectStore>) -> Self {
-        Self { size: row.size, digest, inline: row.inline, objects }
+        Self { size: row.size, digest, inline: row.inline, is_checked: false, seen_whole: None, objects }
+    }
+
+    /// The same, its small bytes having been checked.
+    pub(crate) fn already_checked(self) -> Self {
+        Self { is_checked: true, ..self }
+    }
+
+    /// The same; an object that was seen whole is not hashed again.
+    pub(crate) fn remembered_by(self, seen_whole: &Arc<SeenWhole>) -> Self {
+        Self { seen_whole: Some(seen_whole.clone()), ..self }
     }
 
     /// Its digest.
@@ -74,22 +91,41 @@ impl HostedContent {
     /// # Errors
     /// [`Error::Internal`] if they cannot be read.
     pub async fn bytes(&self) -> Result<Bytes, Error> {
-        if let Some(bytes) = &self.inline {
-            return Ok(bytes.clone());
+        if let Some(bytes) = self.checked_inline()? {
+            return Ok(bytes);
         }
-        objects::get(&self.objects, &objects::blob_path(&self.digest))
-            .await?
-            .ok_or_else(|| Error::internal("read content", format!("blob {} is missing", self.digest)))
+        let path = objects::blob_path(&self.digest);
+        let bytes = objects::get(&self.objects, &path).await?;
+        let bytes = bytes.ok_or_else(|| objects::damaged(&path, "it is missing"))?;
+        if Digest::of(&bytes) == self.digest {
+            Ok(bytes)
+        } else {
+            Err(objects::damaged(&path, "its bytes have another digest"))
+        }
     }
 
-    /// Streams the bytes of `range`, which must lie within the size.
+    /// The bytes of small content, hashed unless they were.
+    pub(crate) fn checked_inline(&self) -> Result<Option<Bytes>, Error> {
+        let Some(bytes) = &self.inline else { return Ok(None) };
+        if self.is_checked {
+            return Ok(Some(bytes.clone()));
+        }
+        if bytes.len() as u64 == self.size && Digest::of(bytes) == self.digest {
+            return Ok(Some(bytes.clone()));
+        }
+        Err(objects::damaged(&format!("content {}", self.digest), "its bytes have another digest"))
+    }
+
+    /// Streams the bytes of `range`, which must lie within the size. Small content is checked before, a whole object
+    /// while it streams, unless it was seen whole: one that is damaged breaks off with an error before its last piece. A
+    /// part of an object is not checked.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the bytes cannot be read.
+    /// [`Error::Internal`] if the bytes cannot be read, or are damaged.
     pub async fn open(&self, range: Range<u64>) -> Result<Body, Error> {
         let end = range.end.min(self.size);
         let start = range.start.min(end);
-        if let Some(bytes) = &self.inline {
+        if let Some(bytes) = self.checked_inline()? {
             let cut = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
             let piece = bytes.slice(cut(start)..cut(end));
             return Ok(futures::stream::once(async move { Ok(piece) }).boxed());
@@ -97,9 +133,18 @@ impl HostedContent {
         if start == end {
             return Ok(futures::stream::empty().boxed());
         }
-        objects::stream(&self.objects, &objects::blob_path(&self.digest), start..end)
-            .await?
-            .ok_or_else(|| Error::internal("open content", format!("blob {} is missing", self.digest)))
+        let path = objects::blob_path(&self.digest);
+        let missing = || objects::damaged(&path, "it is missing");
+        if start > 0 || end < self.size {
+            return objects::stream(&self.objects, &path, start..end).await?.ok_or_else(missing);
+        }
+        let (body, tag) = objects::stream_whole(&self.objects, &path).await?.ok_or_else(missing)?;
+        let (digest, seen_whole) = (self.digest, self.seen_whole.clone());
+        if seen_whole.as_ref().is_some_and(|seen| seen.has(&digest, tag.as_deref())) {
+            return Ok(body);
+        }
+        let note = move || seen_whole.iter().for_each(|seen| seen.note(digest, tag.clone()));
+        Ok(objects::checked(body, digest, self.size, note))
     }
 }
 

@@ -8,19 +8,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
-use wargate_core::act::{self, Act, Endorsement, OnBehalfOf, Release, Step};
-use wargate_core::authority;
+use wargate_core::act::{self, Act, AnnotationKind, Endorsement, OnBehalfOf, Release, Step};
+use wargate_core::authority::{self, Policy};
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
-use wargate_core::key::{KeyId, PublicKey, SecretKey};
+use wargate_core::key::{KeyId, SecretKey};
 use wargate_core::name::{LogName, PackageName};
-use wargate_core::plan::{Submission, Verdict};
+use wargate_core::plan::{Submission, Tree, Verdict};
+use wargate_core::time::Time;
 
+use crate::config::Config;
 use crate::error::Error;
 use crate::in_flight::{Heard, VerdictReceiver, hear};
-use crate::limits::{ACT_WINDOW_AFTER_SECONDS, ACT_WINDOW_BEFORE_SECONDS, ADMIT_WAIT, BUSY_RETRY_AFTER};
+use crate::limits::{
+    ACT_WINDOW_AFTER_SECONDS, ACT_WINDOW_BEFORE_SECONDS, BUSY_RETRY_AFTER, NAMESPACE_START_WAIT,
+};
 use crate::publish;
 use crate::random;
+use crate::repository::releasing::Hold;
 use crate::shared::Shared;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, ReleaseRow};
@@ -87,36 +92,51 @@ impl Known {
     }
 }
 
-/// Releases a version, and starts its package and namespace if they are new; waits up to `wait` for the verdict.
+/// Releases a version, and starts its package and namespace if they are new; waits up to `wait` for the verdict, and
+/// keeps the hold until it is given.
 pub(crate) async fn release(
     shared: &Shared,
     asked: &CustodialRelease,
     wait: Duration,
+    hold: Option<&Hold>,
 ) -> Result<Released, Error> {
     publish::check_open(shared, &asked.name.namespace())?;
-    let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
-    if let Some(release) = known.releases.first() {
-        return released_before(asked, release);
-    }
-    let key = shared.config.publishing_key.as_deref().ok_or_else(|| Error::Unsupported {
-        reason: "this registry has no publishing key: it endorses nothing; publish with a key of your own"
-            .to_owned(),
-    })?;
-    let mut verdicts = Vec::new();
-    for act in acts(shared, asked, &known, key)? {
-        verdicts.push(act.hand_in(shared).await?);
-    }
-    // Somebody else may have started the namespace at the same moment: only the last verdict counts.
-    let Some(last) = verdicts.pop() else { return Err(Error::internal("release", "there is no act to do")) };
-    match verdict(shared, last, wait).await? {
-        Verdict::Accepted { index, .. } => Ok(Released::Now { index }),
-        Verdict::Refused { reason } => {
-            let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
-            match known.releases.first() {
-                Some(release) => released_before(asked, release),
-                None => Err(Error::Denied { reason }),
-            }
+    let mut known = Known::read(shared, &asked.name, &[&asked.version]).await?;
+    loop {
+        if let Some(release) = known.releases.first() {
+            return released_before(asked, release);
         }
+        let mut verdicts = Vec::new();
+        for act in acts(shared, asked, &known)? {
+            verdicts.push(act.hand_in(shared, hold).await?);
+        }
+        // Somebody else may have started the namespace at the same moment: only the last verdict counts.
+        let Some(last) = verdicts.pop() else {
+            return Err(Error::internal("release", "there is no act to do"));
+        };
+        let reason = match verdict(shared, last, wait).await? {
+            Verdict::Accepted { index, .. } => return Ok(Released::Now { index }),
+            Verdict::Refused { reason } => reason,
+        };
+        let had_begun = known.package.is_some();
+        known = Known::read(shared, &asked.name, &[&asked.version]).await?;
+        // Somebody else may have started the package at the same moment too: then the release is done without that.
+        if known.releases.is_empty() && (had_begun || known.package.is_none()) {
+            return Err(Error::Denied { reason });
+        }
+    }
+}
+
+/// Whether a release would be made, or was: nothing of it is handed in.
+///
+/// # Errors
+/// Those of [`release`], but for what only the verdict tells.
+pub(crate) async fn check(shared: &Shared, asked: &CustodialRelease) -> Result<(), Error> {
+    publish::check_open(shared, &asked.name.namespace())?;
+    let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
+    match known.releases.first() {
+        Some(release) => released_before(asked, release).map(drop),
+        None => acts(shared, asked, &known).map(drop),
     }
 }
 
@@ -133,14 +153,13 @@ fn released_before(asked: &CustodialRelease, release: &ReleaseRow) -> Result<Rel
 }
 
 /// The acts that make the release, in order: the namespace's and the package's start where they are new.
-fn acts(
-    shared: &Shared,
-    asked: &CustodialRelease,
-    known: &Known,
-    key: &SecretKey,
-) -> Result<Vec<Endorsed>, Error> {
+fn acts(shared: &Shared, asked: &CustodialRelease, known: &Known) -> Result<Vec<Endorsed>, Error> {
+    let key = shared.config.publishing_key.as_deref().ok_or_else(|| Error::Unsupported {
+        reason: "this registry has no publishing key: it endorses nothing; publish with a key of your own"
+            .to_owned(),
+    })?;
     let own = BTreeSet::from([key.public().id()]);
-    let now = shared.clock.now();
+    let now = shared.log_time();
     let release = Step::Release(Release {
         version: asked.version.clone(),
         content: asked.content,
@@ -150,7 +169,7 @@ fn acts(
         on_behalf_of: Some(asked.on_behalf_of.clone()),
         breaking: false,
     });
-    let package = |steps| Endorsed::new(shared, LogName::Package(asked.name.clone()), steps, key);
+    let package = |steps| Endorsed::now(shared, LogName::Package(asked.name.clone()), steps, key);
     let denied = |reason: String| Err(Error::Denied { reason });
     match (known.package, &known.state, &known.namespace) {
         (Some(LogKind::V1), ..) => Err(not_delegated(&asked.name)),
@@ -189,10 +208,61 @@ fn init(key: &SecretKey) -> Step {
 
 /// The act by which a namespace comes into being on first use.
 pub(crate) fn namespace_start(shared: &Shared, name: &PackageName) -> Result<Endorsed, Error> {
-    match shared.config.publishing_key.as_deref().filter(|_| shared.config.names_on_first_use) {
-        Some(key) => Endorsed::new(shared, LogName::Namespace(name.namespace()), vec![init(key)], key),
+    let namespace = name.namespace();
+    match admitter(&shared.config) {
+        Some(key) => {
+            let private = shared.config.access.makes_private(&namespace).then(make_private);
+            let steps = [init(key)].into_iter().chain(private).collect();
+            Endorsed::now(shared, LogName::Namespace(namespace), steps, key)
+        }
         None => Err(unclaimed(name)),
     }
+}
+
+/// The policy of a namespace whose records are not everybody's.
+fn make_private() -> Step {
+    let (kind, value) = (AnnotationKind::Policy, Policy { private: true }.to_string());
+    Step::Annotate { kind, subject: String::new(), value }
+}
+
+/// Before a v1 log begins in a namespace that nobody has: where the operator wants it private, its log must say so
+/// first, or its records would be everybody's for ever.
+pub(crate) async fn keep_private(shared: &Shared, name: &PackageName) -> Result<(), Error> {
+    if shared.config.access.makes_private(&name.namespace()) {
+        // Losing the race to start it is no error.
+        drop(namespace_start(shared, name)?.hand_in(shared, None).await?);
+    }
+    Ok(())
+}
+
+/// Makes the namespaces private that the operator wants so, as far as their logs have begun and are the registry's;
+/// says of which they are not.
+pub(crate) async fn follow_config(shared: &Shared) -> Result<(), Error> {
+    for namespace in shared.config.access.private_namespaces() {
+        let log = LogName::Namespace(namespace.clone());
+        let rows = shared.db.read(vec![logs::select_state(&log.log_id())]).await?.pop().unwrap_or_default();
+        let Some(state) = logs::state(rows)?.filter(|state| !state.policy().private) else { continue };
+        let own =
+            admitter(&shared.config).filter(|key| state.owners().any(|owner| *owner == key.public().id()));
+        let Some(key) = own else {
+            tracing::warn!(
+                %namespace,
+                "its records stand in the log's files for everybody until its owners make it private; at the other \
+                 doors it is private"
+            );
+            continue;
+        };
+        let waits = Endorsed::now(shared, log, vec![make_private()], key)?.hand_in(shared, None).await?;
+        match verdict(shared, waits, NAMESPACE_START_WAIT).await? {
+            Verdict::Accepted { .. } => {
+                tracing::info!(%namespace, "made a namespace private");
+            }
+            Verdict::Refused { reason } => {
+                tracing::warn!(%namespace, reason, "couldn't make a namespace private");
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn not_delegated(name: &PackageName) -> Error {
@@ -218,30 +288,26 @@ pub(crate) fn owners(state: &authority::State) -> String {
     state.owners().map(KeyId::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Lets a v1 log begin, as far as the registry has a say: where the namespace is its own it admits the log's first
-/// key, an unclaimed one is open or not.
-pub(crate) async fn admit(
-    shared: &Shared,
-    namespace: Option<&authority::State>,
-    name: &PackageName,
-    key: &PublicKey,
-) -> Result<(), Error> {
-    let Some(namespace) = namespace else {
-        return if shared.config.names_on_first_use { Ok(()) } else { Err(unclaimed(name)) };
+/// The key that lets v1 logs begin in namespaces where it holds `init`, if names come into being on first use.
+pub(crate) fn admitter(config: &Config) -> Option<&SecretKey> {
+    config.publishing_key.as_deref().filter(|_| config.names_on_first_use)
+}
+
+/// The `Admit` that a v1 log needs before its first record.
+pub(crate) fn admission(
+    config: &Config,
+    tree: &Tree,
+    now: Time,
+    first: &Submission,
+) -> Result<Option<Submission>, Error> {
+    let Submission::V1 { name, envelope, record, .. } = first else { return Ok(None) };
+    let (Some(own), Some(key)) = (admitter(config), publish::first_key(record, envelope)) else {
+        return Ok(None);
     };
-    let Some(publishing) = shared.config.publishing_key.as_deref() else { return Ok(()) };
-    let own = BTreeSet::from([publishing.public().id()]);
-    let may = namespace.init_covers(name.name(), &own, shared.clock.now());
-    if may && shared.config.names_on_first_use && !namespace.admits(name.name(), &key.id()) {
-        let step = Step::Admit { name: name.name().to_owned(), key: key.clone() };
-        // Committed before the record that needs it is kept: a crash in between must not refuse that one.
-        let act = Endorsed::new(shared, LogName::Namespace(name.namespace()), vec![step], publishing)?;
-        let waits = act.hand_in(shared).await?;
-        if let Verdict::Refused { reason } = verdict(shared, waits, ADMIT_WAIT).await? {
-            tracing::info!(%name, reason, "a key was not admitted");
-        }
-    }
-    Ok(())
+    let step = Step::Admit { name: name.name().to_owned(), key: key.clone() };
+    let log = LogName::Namespace(name.namespace());
+    let Endorsed { log, act, endorsements } = Endorsed::new(config, tree, now, log, vec![step], own)?;
+    Ok(Some(Submission::Act { log, act, endorsements }))
 }
 
 /// An act of the registry's own, with its publishing key's word.
@@ -252,24 +318,41 @@ pub(crate) struct Endorsed {
 }
 
 impl Endorsed {
-    fn new(shared: &Shared, log: LogName, steps: Vec<Step>, key: &SecretKey) -> Result<Self, Error> {
-        let now = shared.clock.now();
+    /// An act that is to be done when the clock says `now`, or soon after.
+    fn new(
+        config: &Config,
+        tree: &Tree,
+        now: Time,
+        log: LogName,
+        steps: Vec<Step>,
+        key: &SecretKey,
+    ) -> Result<Self, Error> {
+        let now = tree.time_at(now);
         let act = Act {
-            root: shared.state.load().tree.root,
+            root: tree.root,
             log: log.log_id(),
             steps,
             not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
             not_after: now.plus_seconds(ACT_WINDOW_AFTER_SECONDS),
-            nonce: random::bytes()?,
+            nonce: random::bits(&*config.random)?,
         };
         let act: Bytes = act.encode().into();
         let endorsements = vec![endorse(&act, key)?];
         Ok(Self { log, act, endorsements })
     }
 
-    /// Hands it to the sequencer.
-    pub(crate) async fn hand_in(self, shared: &Shared) -> Result<VerdictReceiver, Error> {
-        hand_in(shared, self.log, self.act, self.endorsements).await
+    /// The same now.
+    fn now(shared: &Shared, log: LogName, steps: Vec<Step>, key: &SecretKey) -> Result<Self, Error> {
+        Self::new(&shared.config, &shared.state.load().tree, shared.clock.now(), log, steps, key)
+    }
+
+    /// Hands it to the sequencer, as [`hand_in`] does.
+    pub(crate) async fn hand_in(
+        self,
+        shared: &Shared,
+        hold: Option<&Hold>,
+    ) -> Result<VerdictReceiver, Error> {
+        hand_in(shared, self.log, self.act, self.endorsements, hold).await
     }
 }
 
@@ -277,17 +360,22 @@ pub(crate) fn endorse(act: &[u8], key: &SecretKey) -> Result<Endorsement, Error>
     act::endorse(act, key).map_err(|error| Error::internal("endorse an act", error))
 }
 
-/// Hands an act to the sequencer.
+/// Hands an act to the sequencer; the hold is kept until its verdict, whoever stops waiting for that.
 pub(crate) async fn hand_in(
     shared: &Shared,
     log: LogName,
     act: Bytes,
     endorsements: Vec<Endorsement>,
+    hold: Option<&Hold>,
 ) -> Result<VerdictReceiver, Error> {
     let id = RecordId::from_digest(Act::digest(&act));
     let log_id = log.log_id();
     let submission = Submission::Act { log, act, endorsements };
-    publish::hand_in(shared, shared.next_seq(), log_id, id, submission).await
+    let verdict = publish::hand_in(shared, shared.next_seq(), log_id, id, submission).await?;
+    if let Some(hold) = hold {
+        shared.in_flight.hold(log_id, id, hold.clone());
+    }
+    Ok(verdict)
 }
 
 /// An act is not pending before its commit: whoever loses patience does the same again.
@@ -298,6 +386,7 @@ pub(crate) async fn verdict(
 ) -> Result<Verdict, Error> {
     match hear(&*shared.clock, verdict, wait).await {
         Heard::Verdict(verdict) => Ok(verdict),
-        Heard::Late | Heard::Dropped => Err(Error::Busy { retry_after: BUSY_RETRY_AFTER }),
+        Heard::Late => Err(Error::Busy { retry_after: BUSY_RETRY_AFTER }),
+        Heard::Dropped => Err(shared.room.dropped()),
     }
 }

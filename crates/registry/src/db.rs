@@ -71,6 +71,18 @@ pub enum DbError {
         /// What the engine says.
         reason: String,
     },
+    /// The disk is full, and nothing of the batch was done.
+    #[error("the ledger has no room: {reason}")]
+    NoRoom {
+        /// What the engine says.
+        reason: String,
+    },
+    /// The disk takes no writes, and nothing of the batch was done.
+    #[error("the ledger takes no writes: {reason}")]
+    Unwritable {
+        /// What the engine says.
+        reason: String,
+    },
     /// The outcome is unknown: the batch may be durable. The caller must reload what it holds.
     #[error("the ledger broke off, the outcome is unknown: {reason}")]
     Unknown {
@@ -110,8 +122,25 @@ pub trait Db: Send + Sync + 'static {
     /// [`DbError`]; only [`DbError::Unknown`] leaves open whether it was done.
     async fn write(&self, batch: Batch) -> Result<(), DbError>;
 
+    /// What the engine finds wrong with its own file, in words; nothing if it is sound. Takes as long as reading it.
+    ///
+    /// # Errors
+    /// [`DbError::Failed`].
+    async fn check(&self) -> Result<Vec<String>, DbError>;
+
     /// How many synced transactions were committed so far, for the count of waits in tests and metrics.
     fn syncs(&self) -> u64;
+
+    /// A number that changes with each commit, so that what was read may be kept while it stands. `None` while a commit
+    /// is under way, and always if the engine cannot tell: one that others may write to as well never can.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
+    /// The bytes that the ledger takes on disk, if it is files of this machine.
+    fn file_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// Which engine it is.
     fn kind(&self) -> DbKind;

@@ -9,7 +9,9 @@ use wargate_core::name::{Namespace, PackageName};
 
 use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
 
+use crate::access::Action;
 use crate::db::DbError;
+use crate::limits::{NO_ROOM_RETRY_AFTER, UNWRITABLE_RETRY_AFTER};
 
 /// Why the registry did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,16 @@ pub enum Error {
     Unauthorized {
         /// What does not verify.
         reason: String,
+    },
+    /// Nobody knows who asks, or they hold too little for now: they may say who they are, or ask for more.
+    #[error("to {action} `{name}` here takes a token that may: log in with one")]
+    Unauthenticated {
+        /// What was to be done.
+        action: Action,
+        /// With which repository, or package by its repository's name.
+        name: RepositoryName,
+        /// Whether a token came that is for less.
+        too_narrow: bool,
     },
     /// Whoever asks may not, or the registry may not for them.
     #[error("{reason}")]
@@ -49,12 +61,6 @@ pub enum Error {
     ContentRefused {
         /// What is wrong with them.
         reason: String,
-    },
-    /// Content is kept under another kind of digest.
-    #[error("content is not known by digests like `{digest}` here: use `sha256`")]
-    UnsupportedDigest {
-        /// The digest.
-        digest: String,
     },
     /// No package of this name was ever begun.
     #[error("there is no package `{name}`")]
@@ -99,6 +105,32 @@ pub enum Error {
         /// What.
         digests: Vec<ContentDigest>,
     },
+    /// The tag is not where a conditional push says that it is.
+    #[error("tag `{tag}` of `{repository}` {found}: look again, then push")]
+    TagMoved {
+        /// The repository.
+        repository: RepositoryName,
+        /// The tag.
+        tag: String,
+        /// Where it is, as the end of a sentence.
+        found: &'static str,
+    },
+    /// The repository has no such blob.
+    #[error("`{repository}` has no blob `{digest}`")]
+    UnknownBlob {
+        /// The repository.
+        repository: RepositoryName,
+        /// The blob.
+        digest: ContentDigest,
+    },
+    /// What was released is kept.
+    #[error("`{what}` belongs to a release of `{name}`: releases are kept; yank the version instead")]
+    Released {
+        /// The package.
+        name: PackageName,
+        /// What was to be deleted.
+        what: String,
+    },
     /// `latest` of a logged package follows from its log.
     #[error("`latest` of `{name}` is its highest version: push a version")]
     LatestFollows {
@@ -126,6 +158,14 @@ pub enum Error {
     /// There never was a checkpoint of this size.
     #[error("there is no checkpoint of tree size {size}")]
     UnknownSize {
+        /// The tree size.
+        size: u64,
+    },
+    /// The map of a checkpoint this old lacks pages by now.
+    #[error(
+        "the map of the checkpoint of tree size {size} is no longer kept: ask for a proof from a newer checkpoint"
+    )]
+    NoLongerKept {
         /// The tree size.
         size: u64,
     },
@@ -177,9 +217,9 @@ pub enum Error {
     #[error("the content has digest `{found}`, expected `{expected}`: nothing was stored")]
     DigestMismatch {
         /// The announced digest.
-        expected: Digest,
+        expected: Box<ContentDigest>,
         /// The digest of what came.
-        found: Digest,
+        found: Box<ContentDigest>,
     },
     /// The registry does not do this.
     #[error("{reason}")]
@@ -190,6 +230,24 @@ pub enum Error {
     /// Too much waits already.
     #[error("the registry is busy: try again in {} s", .retry_after.as_secs())]
     Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// What would be stored has no room, or the rest of the disk must stay free.
+    #[error(
+        "the registry has no room for more: nothing was stored, reading goes on; its operator must make room on its \
+         disk, then send the same again"
+    )]
+    NoRoom {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The ledger or the objects take no writes now.
+    #[error(
+        "the registry's disk takes no writes now; reading goes on, its operator can see why: send the same again in \
+         {} s", .retry_after.as_secs()
+    )]
+    Unwritable {
         /// When to try again.
         retry_after: Duration,
     },
@@ -210,6 +268,12 @@ impl Error {
 
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
-        Self::Internal { reason: error.to_string() }
+        match error {
+            DbError::NoRoom { .. } => Self::NoRoom { retry_after: NO_ROOM_RETRY_AFTER },
+            DbError::Unwritable { .. } | DbError::Unknown { .. } => {
+                Self::Unwritable { retry_after: UNWRITABLE_RETRY_AFTER }
+            }
+            DbError::Conflict { .. } | DbError::Failed { .. } => Self::Internal { reason: error.to_string() },
+        }
     }
 }

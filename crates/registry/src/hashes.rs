@@ -15,16 +15,23 @@ use quick_cache::sync::Cache;
 use wargate_core::digest::Digest;
 use wargate_core::log::tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TilePath};
 use wargate_core::log::tree::{NodeId, node_hash};
-use wargate_core::map::page::{Page, PageRef, Pages, missing};
+use wargate_core::map::page::{MapError, Page, PageRef, Pages, Slot, missing};
 use wargate_core::map::segment::SegmentIndex;
 
 use crate::error::Error;
 use crate::limits::{PAGE_CACHE_BYTES, TILE_CACHE_BYTES};
-use crate::objects;
+use crate::objects::{self, Piece};
 use crate::state::State;
+
+#[cfg(test)]
+mod tests;
 
 /// Bytes of a map segment that are read at first: its index and, in a small one, all its pages.
 const SEGMENT_HEAD_BYTES: u64 = 32 * 1024;
+
+/// How often a segment is read from its begin before it is given up: each time but the first it was written anew
+/// meanwhile, or has a long index.
+const SEGMENT_READS_MAX: usize = 5;
 
 /// About what a cached entry costs beside its payload, in bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 128;
@@ -66,6 +73,16 @@ impl TileRows {
             rows.push(above);
         }
         Self { rows }
+    }
+
+    /// The tile's own hashes.
+    pub(crate) fn hashes(&self) -> &[Digest] {
+        self.rows.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// What they combine to, if they are one or more, and as many as a power of two.
+    fn root(&self) -> Option<Digest> {
+        self.rows.last().and_then(|row| row.first()).copied()
     }
 
     fn node(&self, node: NodeId) -> Option<Digest> {
@@ -115,7 +132,8 @@ impl Hashes {
         Ok(found)
     }
 
-    async fn tile(&self, state: &State, id: TileId) -> Result<Arc<TileRows>, Error> {
+    /// A tile as long as the state's tree has it; one that is read must combine to the hash that stands above it.
+    pub(crate) async fn tile(&self, state: &State, id: TileId) -> Result<Arc<TileRows>, Error> {
         if let Some(tile) = state.edge_tile(id) {
             return Ok(tile);
         }
@@ -123,18 +141,31 @@ impl Hashes {
             return Ok(tile);
         }
         let staged = state.staged.iter().rev().find_map(|staged| staged.tiles.get(&id));
-        let hashes = match staged {
-            Some(tile) => tile.to_vec(),
-            None => {
-                let path = TilePath { id, width: TILE_WIDTH };
-                read_tile(&self.objects, &path)
-                    .await?
-                    .ok_or_else(|| Error::internal("find a log tile", format!("`{path}` is missing")))?
-            }
+        let tile = match staged {
+            Some(tile) => TileRows::new(tile.to_vec()),
+            None => self.read_checked(state, id).await?,
         };
-        let tile = Arc::new(TileRows::new(hashes));
+        let tile = Arc::new(tile);
         self.tiles.insert(id, tile.clone());
         Ok(tile)
+    }
+
+    /// A full tile from its object; its root is one of the hashes of the tile above, and that of the highest one is
+    /// in the right edge, which was checked when it was loaded.
+    async fn read_checked(&self, state: &State, id: TileId) -> Result<TileRows, Error> {
+        let path = TilePath { id, width: TILE_WIDTH };
+        let object = objects::tile_path(&path);
+        let hashes = read_tile(&self.objects, &path).await?;
+        let tile = TileRows::new(hashes.ok_or_else(|| objects::damaged(&object, "it is missing"))?);
+        let width = u64::from(TILE_WIDTH);
+        let above = TileId { level: id.level + 1, index: id.index / width };
+        let above = Box::pin(self.tile(state, above)).await?;
+        let known = usize::try_from(id.index % width).ok().and_then(|at| above.hashes().get(at).copied());
+        if known.is_some() && tile.root() == known {
+            Ok(tile)
+        } else {
+            Err(objects::damaged(&object, "its hashes do not combine to the one above"))
+        }
     }
 
     /// All pages on the way to these keys under `root`.
@@ -145,54 +176,40 @@ impl Hashes {
         keys: &[Digest],
     ) -> Result<Pages, Error> {
         let mut pages = Pages::default();
-        loop {
+        // All ways begin at the root, so that what is missing lies a level deeper each time.
+        for depth in 0.. {
             let wanted = missing(root, &pages, keys);
             if wanted.is_empty() {
-                return Ok(pages);
+                break;
             }
-            let loaded = wanted.iter().map(|page_ref| self.page(state, page_ref));
+            let loaded = wanted.iter().map(|page_ref| self.page(state, page_ref, depth));
             for (page_ref, page) in wanted.iter().zip(try_join_all(loaded).await?) {
                 pages.insert(*page_ref, page);
             }
         }
+        Ok(pages)
     }
 
-    async fn page(&self, state: &State, page_ref: &PageRef) -> Result<Arc<Page>, Error> {
+    async fn page(&self, state: &State, page_ref: &PageRef, depth: usize) -> Result<Arc<Page>, Error> {
         if let Some(page) = state.staged.iter().rev().find_map(|staged| staged.pages.get(page_ref)) {
             return Ok(page.clone());
         }
-        let bytes = match self.pages.get(page_ref) {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = self.page_bytes(page_ref).await?;
-                // A copy of its own, that does not hold the whole piece that was read.
-                let bytes = Bytes::copy_from_slice(&bytes.ok_or_else(|| damaged(page_ref, "it is missing"))?);
-                self.pages.insert(*page_ref, bytes.clone());
-                bytes
-            }
-        };
-        Ok(Arc::new(Page::decode(&bytes).map_err(|error| damaged(page_ref, error))?))
+        let decode = |bytes: &[u8]| Page::decode(bytes).map_err(|error| damaged(page_ref, error));
+        if let Some(bytes) = self.pages.get(page_ref) {
+            return Ok(Arc::new(decode(&bytes)?));
+        }
+        let bytes = self.page_bytes(page_ref).await?;
+        // A copy of its own, that does not hold the whole piece that was read.
+        let bytes = Bytes::copy_from_slice(&bytes.ok_or_else(|| damaged(page_ref, "it is missing"))?);
+        let page = decode(&bytes)?;
+        check_page(&page, &page_ref.hash, depth..=depth).map_err(|error| damaged(page_ref, error))?;
+        self.pages.insert(*page_ref, bytes);
+        Ok(Arc::new(page))
     }
 
     /// A page's bytes from its segment object; `None` if there is no such segment or page.
     pub(crate) async fn page_bytes(&self, page_ref: &PageRef) -> Result<Option<Bytes>, Error> {
-        let path = objects::segment_path(page_ref.segment);
-        let Some(head) = objects::get_range(&self.objects, &path, 0..SEGMENT_HEAD_BYTES).await? else {
-            return Ok(None);
-        };
-        let index_end = SegmentIndex::bytes_needed(&head).map_err(|error| damaged(page_ref, error))?;
-        let head = if index_end > head.len() as u64 {
-            objects::get_range(&self.objects, &path, 0..index_end).await?.unwrap_or(head)
-        } else {
-            head
-        };
-        let index = SegmentIndex::decode(&head).map_err(|error| damaged(page_ref, error))?;
-        let Some(range) = index.find(&page_ref.hash) else { return Ok(None) };
-        if range.end <= head.len() as u64 {
-            let (start, end) = (range.start as usize, range.end as usize);
-            return Ok(Some(head.slice(start..end)));
-        }
-        objects::get_range(&self.objects, &path, range).await
+        read_page(&self.objects, page_ref).await
     }
 
     /// Keeps what a commit just made, since the next one will touch it again.
@@ -203,12 +220,67 @@ impl Hashes {
     }
 }
 
+/// A page's bytes from its segment object; `None` if there is no such segment or page.
+///
+/// A segment may be written anew without its dead pages between the look into its index and at the page: then it is
+/// read again from the begin.
+pub(crate) async fn read_page(
+    objects: &Arc<dyn ObjectStore>,
+    page_ref: &PageRef,
+) -> Result<Option<Bytes>, Error> {
+    let path = objects::segment_path(page_ref.segment);
+    let mut head_bytes = SEGMENT_HEAD_BYTES;
+    for _ in 0..SEGMENT_READS_MAX {
+        let (head, tag) = match objects::get_range(objects, &path, 0..head_bytes, None).await? {
+            Piece::Absent => return Ok(None),
+            Piece::Changed => continue,
+            Piece::Bytes(head, tag) => (head, tag),
+        };
+        let index_end = SegmentIndex::bytes_needed(&head).map_err(|error| damaged(page_ref, error))?;
+        if index_end > head_bytes {
+            head_bytes = index_end;
+            continue;
+        }
+        let index = SegmentIndex::decode(&head).map_err(|error| damaged(page_ref, error))?;
+        let Some(range) = index.find(&page_ref.hash) else { return Ok(None) };
+        if range.end <= head.len() as u64 {
+            let (start, end) = (range.start as usize, range.end as usize);
+            return Ok(Some(head.slice(start..end)));
+        }
+        match objects::get_range(objects, &path, range, tag).await? {
+            Piece::Absent => return Ok(None),
+            Piece::Changed => {}
+            Piece::Bytes(page, _) => return Ok(Some(page)),
+        }
+    }
+    Err(damaged(page_ref, "its object changes all the time"))
+}
+
 fn capacity(entries: u64) -> usize {
     usize::try_from(entries).unwrap_or(usize::MAX)
 }
 
 fn damaged(page_ref: &PageRef, cause: impl std::fmt::Display) -> Error {
-    Error::internal(&format!("read map page {} of segment {}", page_ref.hash, page_ref.segment), cause)
+    objects::damaged(&format!("map page {} of segment {}", page_ref.hash, page_ref.segment), cause)
+}
+
+/// Whether a page is the one with this hash, at one of these depths: which one, only a walk to it tells. Its hash alone
+/// does not: without an empty slot a page has the same one at every depth.
+pub(crate) fn check_page(
+    page: &Page,
+    hash: &Digest,
+    depths: impl IntoIterator<Item = usize>,
+) -> Result<(), MapError> {
+    let key = page.slots.iter().find_map(|slot| match slot {
+        Slot::Leaf { key, .. } => Some(*key),
+        _ => None,
+    });
+    let below = key.unwrap_or(*hash);
+    let is_right = |depth| page.verify(depth, &below, hash).is_ok();
+    if depths.into_iter().any(is_right) {
+        return Ok(());
+    }
+    Err(MapError::Wrong { reason: "it is the page of that hash at no depth" })
 }
 
 /// Reads a tile object; `None` if there is none.
@@ -221,6 +293,6 @@ pub(crate) async fn read_tile(
     if hashes.len() == usize::from(path.width) && bytes.len() == 32 * hashes.len() {
         Ok(Some(hashes))
     } else {
-        Err(Error::internal("read a log tile", format!("`{path}` has {} bytes", bytes.len())))
+        Err(objects::damaged(path, format!("it has {} bytes", bytes.len())))
     }
 }

@@ -5,16 +5,23 @@
 //! record is durable, then committed in one transaction, then laid down as static files, then issued
 //! (`STYLE.md` §3, "The single write path"). What is allowed is decided in `wargate-core`, nowhere here.
 
+pub mod access;
 mod admission;
+mod answers;
 mod apply;
+pub mod backup;
 pub mod clock;
+mod commit;
 mod config;
 mod content;
+mod content_cache;
 mod custody;
 pub mod db;
 mod error;
 mod facts;
 mod files;
+pub mod fsck;
+pub mod gc;
 mod hashes;
 mod in_flight;
 pub mod inspector;
@@ -23,17 +30,22 @@ mod log_cache;
 mod objects;
 mod packages;
 mod publish;
-mod random;
+pub mod random;
 mod recovery;
 mod registry;
 mod repository;
+mod room;
+mod scrub;
+mod seen_whole;
 mod sequencer;
 mod shared;
 mod snapshot;
 mod state;
+mod status;
 mod submit;
 mod tables;
 
+pub use access::{Access, Caller};
 pub use admission::{Admission, Candidate};
 pub use config::Config;
 pub use content::uploads::Upload;
@@ -46,7 +58,10 @@ pub use objects::Body;
 pub use packages::{PackagePage, PackageView, ReleaseView};
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::{Genesis, Registry};
-pub use repository::{BlobUpload, Pushed, Pusher, Repository, StoredManifest};
+pub use repository::{
+    BlobUpload, ManifestPush, Pushed, Pusher, Repository, StoredManifest, TagCondition, TagPage,
+};
+pub use room::{Readiness, Room};
 pub use snapshot::{LogPage, PublishedRecord, Snapshot};
 pub use state::Committed;
 pub use submit::{ActContent, SignedAct, Submitted, SubmittedRelease};

@@ -12,8 +12,9 @@ use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload,
 };
-use wargate_core::digest::Digest;
+use wargate_core::digest::{Digest, Hasher};
 use wargate_core::log::tile::{BundlePath, TilePath};
+use wargate_wire::oci::path::SessionId;
 
 use crate::error::Error;
 
@@ -44,8 +45,13 @@ pub(crate) fn blob_path(digest: &Digest) -> Path {
 }
 
 /// A blob that is still arriving.
-pub(crate) fn upload_path(id: &str) -> Path {
+pub(crate) fn upload_path(id: &SessionId) -> Path {
     Path::from(format!("uploads/{id}"))
+}
+
+/// What [`upload_path`]s lie under.
+pub(crate) fn uploads_prefix() -> Path {
+    Path::from("uploads")
 }
 
 /// Reads a whole object; `None` if there is none.
@@ -59,18 +65,33 @@ pub(crate) async fn get(objects: &Arc<dyn ObjectStore>, path: &Path) -> Result<O
     }
 }
 
-/// Reads a piece of an object; `None` if there is no such object.
+/// A piece of an object.
+pub(crate) enum Piece {
+    /// There is no such object.
+    Absent,
+    /// It is another one than the tag says.
+    Changed,
+    /// Its bytes, and the tag of the object that they are of.
+    Bytes(Bytes, Option<String>),
+}
+
+/// Reads a piece of an object; with `tag` only if it is still the one that has it.
 pub(crate) async fn get_range(
     objects: &Arc<dyn ObjectStore>,
     path: &Path,
     range: Range<u64>,
-) -> Result<Option<Bytes>, Error> {
-    let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+    tag: Option<String>,
+) -> Result<Piece, Error> {
+    let options =
+        GetOptions { range: Some(GetRange::Bounded(range)), if_match: tag, ..GetOptions::default() };
     match objects.get_opts(path, options).await {
         Ok(result) => {
-            result.bytes().await.map(Some).map_err(|error| Error::internal("read an object", error))
+            let tag = result.meta.e_tag.clone();
+            let bytes = result.bytes().await.map_err(|error| Error::internal("read an object", error))?;
+            Ok(Piece::Bytes(bytes, tag))
         }
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(object_store::Error::NotFound { .. }) => Ok(Piece::Absent),
+        Err(object_store::Error::Precondition { .. }) => Ok(Piece::Changed),
         Err(error) => Err(Error::internal("open an object", error)),
     }
 }
@@ -101,6 +122,63 @@ pub(crate) async fn stream(
     }
 }
 
+/// Streams an object as it lies, whatever its size, with the store's tag of it; `None` if there is none.
+pub(crate) async fn stream_whole(
+    objects: &Arc<dyn ObjectStore>,
+    path: &Path,
+) -> Result<Option<(Body, Option<String>)>, Error> {
+    match objects.get(path).await {
+        Ok(result) => {
+            let tag = result.meta.e_tag.clone();
+            Ok(Some((pieces(result), tag)))
+        }
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(Error::internal("open an object", error)),
+    }
+}
+
+/// The size of an object in bytes; `None` if there is none.
+pub(crate) async fn size(objects: &Arc<dyn ObjectStore>, path: &Path) -> Result<Option<u64>, Error> {
+    match objects.head(path).await {
+        Ok(meta) => Ok(Some(meta.size)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(Error::internal("look at an object", error)),
+    }
+}
+
+/// Passes a whole body on and takes its digest; where it is another one, the body breaks off before its last piece, so
+/// that nobody takes it for whole. Else `whole` is told.
+pub(crate) fn checked(body: Body, digest: Digest, size: u64, whole: impl FnOnce() + Send + 'static) -> Body {
+    let start = (body, Hasher::new(), 0u64, Some(whole));
+    futures::stream::try_unfold(start, move |(mut body, mut hasher, mut done, mut whole)| async move {
+        let wrong = |wrong: &str| Err(damaged(&blob_path(&digest), wrong));
+        let Some(piece) = body.next().await else {
+            return if done == size { Ok(None) } else { wrong("it is shorter than it should be") };
+        };
+        let piece = piece?;
+        hasher.update(&piece);
+        done += piece.len() as u64;
+        if done > size || (done == size && hasher.clone().finish() != digest) {
+            return wrong("its bytes have another digest");
+        }
+        if done == size && body.next().await.is_some() {
+            return wrong("it is longer than it should be");
+        }
+        if let Some(whole) = whole.take_if(|_| done == size) {
+            whole();
+        }
+        Ok(Some((piece, (body, hasher, done, whole))))
+    })
+    .boxed()
+}
+
+/// What was to be served is damaged: told to the operator and counted, and an error to who asked for it.
+pub(crate) fn damaged(what: &dyn std::fmt::Display, wrong: impl std::fmt::Display) -> Error {
+    tracing::error!(%what, %wrong, "something stored is damaged and is not served: run `wargate fsck`");
+    metrics::counter!("wargate_damaged_total").increment(1);
+    Error::internal(&format!("serve {what}, which is damaged"), wrong)
+}
+
 fn pieces(result: GetResult) -> Body {
     let range = result.range.clone();
     match result.payload {
@@ -111,7 +189,8 @@ fn pieces(result: GetResult) -> Body {
     }
 }
 
-/// Reads a file in large pieces off the async threads.
+/// Reads a file in large pieces off the async threads. Those threads have the memory for it, since they give it back:
+/// what many other threads had and did not give back themselves would stay with each of them.
 fn file_pieces(file: Arc<std::fs::File>, range: Range<u64>) -> Body {
     futures::stream::try_unfold(range, move |left| {
         let file = file.clone();
@@ -120,8 +199,8 @@ fn file_pieces(file: Arc<std::fs::File>, range: Range<u64>) -> Body {
                 return Ok(None);
             }
             let end = left.end.min(left.start + READ_BYTES as u64);
-            let (start, length) = (left.start, usize::try_from(end - left.start).unwrap_or(READ_BYTES));
-            let piece = tokio::task::spawn_blocking(move || read_piece(&file, start, length))
+            let buffer = vec![0; usize::try_from(end - left.start).unwrap_or(READ_BYTES)];
+            let piece = tokio::task::spawn_blocking(move || read_piece(&file, left.start, buffer))
                 .await
                 .map_err(|error| Error::internal("read an object", error))?
                 .map_err(|error| Error::internal("read an object", error))?;
@@ -131,9 +210,8 @@ fn file_pieces(file: Arc<std::fs::File>, range: Range<u64>) -> Body {
     .boxed()
 }
 
-fn read_piece(file: &std::fs::File, start: u64, length: usize) -> std::io::Result<Bytes> {
+fn read_piece(file: &std::fs::File, start: u64, mut buffer: Vec<u8>) -> std::io::Result<Bytes> {
     use std::os::unix::fs::FileExt as _;
-    let mut buffer = vec![0; length];
     file.read_exact_at(&mut buffer, start)?;
     Ok(buffer.into())
 }

@@ -11,6 +11,7 @@ use wargate_core::name::PackageName;
 use wargate_core::time::Time;
 
 use crate::error::Error;
+use crate::limits::LIST_LOOKS_MAX;
 use crate::snapshot::Snapshot;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, View};
@@ -21,8 +22,8 @@ use crate::tables::{inspections, records};
 pub struct PackagePage {
     /// The packages; of their releases only what the list needs.
     pub packages: Vec<PackageView>,
-    /// Whether more follow.
-    pub more: bool,
+    /// Where the next page goes on, if more may follow: after this name.
+    pub next: Option<PackageName>,
 }
 
 /// A package.
@@ -93,16 +94,26 @@ impl Snapshot {
         after: Option<&PackageName>,
         limit: usize,
     ) -> Result<PackagePage, Error> {
-        let after = after.map_or("", PackageName::as_str);
-        let statement = logs::select_packages(&holding.to_ascii_lowercase(), after, limit + 1);
-        let mut names = logs::package_names(self.read(vec![statement]).await?.pop().unwrap_or_default())?;
-        let more = names.len() > limit;
-        names.truncate(limit);
-        let mut packages = Vec::with_capacity(names.len());
-        for name in &names {
-            packages.extend(self.find_package(name).await?);
+        let holding = holding.to_ascii_lowercase();
+        let (mut packages, mut last) = (Vec::with_capacity(limit), after.cloned());
+        for _ in 0..LIST_LOOKS_MAX {
+            let (left, from) = (limit - packages.len(), last.as_ref().map_or("", PackageName::as_str));
+            let statement = logs::select_packages(&holding, from, left + 1);
+            let mut names = logs::package_names(self.read(vec![statement]).await?.pop().unwrap_or_default())?;
+            let more = names.len() > left;
+            names.truncate(left);
+            last = names.last().cloned().or(last);
+            for name in names.iter().filter(|name| self.lists(name)) {
+                packages.extend(self.find_package(name).await?);
+            }
+            if !more {
+                return Ok(PackagePage { packages, next: None });
+            }
+            if packages.len() == limit {
+                break;
+            }
         }
-        Ok(PackagePage { packages, more })
+        Ok(PackagePage { packages, next: last })
     }
 
     /// A package with all its releases.
@@ -110,6 +121,10 @@ impl Snapshot {
     /// # Errors
     /// [`Error::UnknownPackage`].
     pub async fn package(&self, name: &PackageName) -> Result<PackageView, Error> {
+        self.check(name).map_err(|error| match error {
+            Error::UnknownRepository { .. } => Error::UnknownPackage { name: name.clone() },
+            error => error,
+        })?;
         self.find_package(name).await?.ok_or_else(|| Error::UnknownPackage { name: name.clone() })
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wargate_component::Inspection;
-use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use wargate_core::id::{Layer, LogId, RecordId};
@@ -20,6 +19,7 @@ use wargate_core::v1::package::SignatureCheck;
 
 use crate::admission::Candidate;
 use crate::content::sources::{self, ContentSource};
+use crate::content::{inspected, leases};
 use crate::custody;
 use crate::db::{Batch, DbError};
 use crate::error::Error;
@@ -29,8 +29,10 @@ use crate::limits::{
 };
 use crate::sequencer::Queued;
 use crate::shared::Shared;
+use crate::status::{self, Standing};
+use crate::tables::content::Presence;
 use crate::tables::pending::{PendingRow, PendingState};
-use crate::tables::{content, inspections, logs, pending, records, standing};
+use crate::tables::{content, inspections, logs, pending, standing};
 
 /// A signed package record, and where its content is to be had if not here.
 #[derive(Debug, Clone)]
@@ -99,10 +101,14 @@ pub(crate) async fn publish(
     let links = sources::check(&shared.config, &admitted.contents, &sources)?;
     let (log, id) = (admitted.log, admitted.id);
     let known = Known::read(shared, &admitted).await?;
-    if let Some(status) = known.status {
-        return Ok(status);
+    match known.status {
+        // Asked anew: its content may have come by another way, or nobody judges it.
+        Some(RecordStatus::Processing { .. }) => return status::of(shared, &log, &id).await,
+        Some(status) => return Ok(status),
+        None => {}
     }
     let signature = known.check_signature(&admitted)?;
+    known.check_contents(shared, &admitted).await?;
     let missing: Vec<Digest> = known
         .missing
         .into_iter()
@@ -115,8 +121,11 @@ pub(crate) async fn publish(
         .iter()
         .map(|(digest, source)| content::insert_source(digest, &source.url, source.size))
         .collect();
-    if let Some(key) = admitted.first_key() {
-        custody::admit(shared, known.namespace.as_ref(), &admitted.name, key).await?;
+    if !known.claimed && admitted.record.prev.is_none() {
+        if !shared.config.names_on_first_use {
+            return Err(custody::unclaimed(&admitted.name));
+        }
+        custody::keep_private(shared, &admitted.name).await?;
     }
     let row = PendingRow {
         seq: shared.next_seq(),
@@ -160,7 +169,7 @@ async fn wait_for_content(
     match shared.db.write(batch).await {
         Ok(()) => Ok(RecordStatus::Sourcing { record: row.record, missing }),
         // Somebody handed in the same record at the same moment: then it is pending all the same.
-        Err(DbError::Conflict { .. }) => status(shared, &row.log, &row.record).await,
+        Err(DbError::Conflict { .. }) => status::of(shared, &row.log, &row.record).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -168,26 +177,10 @@ async fn wait_for_content(
 /// Makes a record durable whose verdict takes long, so that `processing` can be promised.
 async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus, Error> {
     match shared.db.write(vec![pending::insert(row, shared.clock.now_ms())]).await {
-        // Pending already: somebody who handed in the same record lost patience first.
-        Ok(()) | Err(DbError::Conflict { .. }) => {}
-        Err(error) => return Err(error.into()),
+        // Somebody who handed in the same record lost patience first, or the verdict came.
+        Ok(()) | Err(DbError::Conflict { .. }) => status::of(shared, &row.log, &row.record).await,
+        Err(error) => Err(error.into()),
     }
-    // Asked in this order: a verdict that ended the flight is what the look-up then finds.
-    let in_flight = shared.in_flight.holds(&row.log, &row.record);
-    let standing = look_up(shared, &row.log, &row.record).await?;
-    if let Standing::Known(status @ (RecordStatus::Published { .. } | RecordStatus::Rejected { .. })) =
-        standing
-    {
-        // The verdict came first, and left nothing to end this row.
-        shared.db.write(vec![pending::delete(&row.log, &row.record)]).await?;
-        return Ok(status);
-    }
-    if !in_flight {
-        // A reload dropped it, maybe before the row was there to be taken up.
-        let queued = crate::recovery::queued(row)?;
-        hand_in(shared, row.seq, row.log, row.record, queued.submission).await?;
-    }
-    Ok(RecordStatus::Processing { record: row.record })
 }
 
 /// Whether the registry takes records of this namespace now.
@@ -201,7 +194,7 @@ pub(crate) fn check_open(shared: &Shared, namespace: &Namespace) -> Result<(), E
     {
         return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
     }
-    Ok(())
+    shared.room.check(0)
 }
 
 /// admit: who, may they, within limits, and well-formed.
@@ -239,14 +232,12 @@ fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admit
     })
 }
 
-impl Admitted {
-    /// The key that begins the log, if this record does and is signed by it.
-    fn first_key(&self) -> Option<&PublicKey> {
-        self.record.entries.iter().find_map(|entry| match entry {
-            PackageEntry::Init { key } if key.id() == self.envelope.key_id => Some(key),
-            _ => None,
-        })
-    }
+/// The key that begins a log, if this record does and is signed by it.
+pub(crate) fn first_key<'a>(record: &'a PackageRecord, envelope: &Envelope) -> Option<&'a PublicKey> {
+    record.entries.iter().find_map(|entry| match entry {
+        PackageEntry::Init { key } if key.id() == envelope.key_id => Some(key),
+        _ => None,
+    })
 }
 
 /// What the ledger knows of a record and its log.
@@ -255,10 +246,14 @@ struct Known {
     status: Option<RecordStatus>,
     /// Content that it names and nobody is known to have.
     missing: Vec<Digest>,
+    /// Content that came in by a door that does not ask what it is.
+    uninspected: Vec<Digest>,
+    /// Stored content whose lease is to be renewed.
+    due: Vec<Digest>,
     /// The signer's key, if the log knows it.
     signer: Option<PublicKey>,
-    /// Of a record that begins its log: what the namespace's log adds up to, if it has begun.
-    namespace: Option<authority::State>,
+    /// Of a record that begins its log: whether the namespace's log has begun.
+    claimed: bool,
 }
 
 impl Known {
@@ -268,7 +263,7 @@ impl Known {
             standing::select(log, id, Some(&admitted.envelope.key_id)),
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
-        statements.extend(admitted.contents.iter().map(content::select_exists));
+        statements.extend(admitted.contents.iter().map(content::select_presence));
         // Without an embedder's say only those bytes matter that say something of themselves.
         let inspected = match shared.config.admission {
             Some(_) => inspections::select,
@@ -277,42 +272,59 @@ impl Known {
         statements.extend(admitted.contents.iter().map(inspected));
         if admitted.record.prev.is_none() {
             let namespace = LogName::Namespace(admitted.name.namespace());
-            statements.push(logs::select_state(&namespace.log_id()));
+            statements.push(logs::select(&namespace.log_id()));
         }
         let mut answers = shared.db.read(statements).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let row = standing::one(next())?;
         let waiting = pending::rows(next())?;
-        let missing: Vec<Digest> =
-            admitted.contents.iter().filter(|_| !content::exists(&next())).copied().collect();
+        let (mut missing, mut uninspected, mut due) = (Vec::new(), Vec::new(), Vec::new());
+        for digest in &admitted.contents {
+            let (presence, leased_ms) = content::presence(&next())?;
+            if leases::is_content_due(shared, leased_ms) {
+                due.push(*digest);
+            }
+            match presence {
+                Presence::Missing => missing.push(*digest),
+                Presence::Uninspected => uninspected.push(*digest),
+                Presence::Elsewhere | Presence::Inspected => {}
+            }
+        }
         for digest in &admitted.contents {
             let inspection = inspections::one(next())?;
-            // What is still to come is checked when it is here.
-            if !missing.contains(digest) {
+            // What is still to come is checked when it is here, what nobody looked at when that was done.
+            if !missing.contains(digest) && !uninspected.contains(digest) {
                 check_releases(shared, &admitted.name, &admitted.record, digest, inspection.as_ref())?;
             }
         }
-        let namespace = logs::state(next())?;
+        let claimed = logs::one(next())?.is_some();
         let record = *id;
         let same = waiting.iter().find(|row| row.record == record);
         let status = match (row.index, row.refusal, same) {
-            (Some(index), ..) => Some(committed(shared, record, index)),
+            (Some(index), ..) => Some(status::committed(shared, record, index)),
             (None, Some(reason), _) => Some(RecordStatus::Rejected { record, reason }),
-            (None, None, Some(row)) if row.state == PendingState::Ready => {
-                Some(RecordStatus::Processing { record })
-            }
-            (None, None, Some(_)) => Some(RecordStatus::Sourcing { record, missing: missing.clone() }),
+            (None, None, Some(_)) => Some(RecordStatus::Processing { record }),
             (None, None, None) => None,
         };
         if status.is_none() {
             check_conflict(&waiting, &admitted.record)?;
         }
-        Ok(Self { status, missing, signer: row.signer, namespace })
+        Ok(Self { status, missing, uninspected, due, signer: row.signer, claimed })
+    }
+
+    /// What is stored here must be what the record may release, and stays until the verdict.
+    async fn check_contents(&self, shared: &Shared, admitted: &Admitted) -> Result<(), Error> {
+        leases::renew(shared, &self.due).await?;
+        for digest in &self.uninspected {
+            let (inspection, _) = inspected(shared, digest).await?;
+            check_releases(shared, &admitted.name, &admitted.record, digest, Some(&inspection))?;
+        }
+        Ok(())
     }
 
     /// validate, as far as it can be done before the verdict: a signature that no order of events could mend.
     fn check_signature(&self, admitted: &Admitted) -> Result<SignatureCheck, Error> {
-        let Some(key) = self.signer.as_ref().or(admitted.first_key()) else {
+        let Some(key) = self.signer.as_ref().or(first_key(&admitted.record, &admitted.envelope)) else {
             return Ok(SignatureCheck::Needed);
         };
         admitted
@@ -361,20 +373,21 @@ pub(crate) async fn hand_in(
     record: RecordId,
     submission: Submission,
 ) -> Result<VerdictReceiver, Error> {
-    let (ticket, verdict) = match shared.in_flight.begin(log, record) {
-        InFlight::First(ticket, verdict) => (ticket, verdict),
-        InFlight::Same(verdict) => return Ok(verdict),
-    };
-    shared.waiting.fetch_add(1, Ordering::Relaxed);
-    let queued = Queued { seq, log, record, submission, ticket: Some(ticket) };
-    if shared.queue.send(queued).await.is_err() {
-        shared.in_flight.end(&log, &record);
+    let waits = Some(shared.wait());
+    // A place first: from here on nothing is awaited, so whoever gives up leaves nothing half handed in.
+    let Ok(place) = shared.queue.reserve().await else {
         return Err(Error::Busy { retry_after: BUSY_RETRY_AFTER });
+    };
+    match shared.in_flight.begin(log, record) {
+        InFlight::First(ticket, verdict) => {
+            place.send(Queued { seq, log, record, submission, ticket: Some(ticket), waits });
+            Ok(verdict)
+        }
+        InFlight::Same(verdict) => Ok(verdict),
     }
-    Ok(verdict)
 }
 
-async fn wait_for_verdict(
+pub(crate) async fn wait_for_verdict(
     shared: &Shared,
     log: &LogId,
     record: &RecordId,
@@ -386,101 +399,11 @@ async fn wait_for_verdict(
         Heard::Verdict(Verdict::Accepted { index, record }) => Ok(RecordStatus::Published { record, index }),
         Heard::Verdict(Verdict::Refused { reason }) => Ok(RecordStatus::Rejected { record, reason }),
         Heard::Late => Ok(RecordStatus::Processing { record }),
-        Heard::Dropped => match look_up(shared, log, &record).await {
+        Heard::Dropped => match status::look_up(shared, log, &record).await {
             Ok(Standing::Known(status)) => Ok(status),
             Ok(Standing::Waits(_)) => Ok(RecordStatus::Processing { record }),
-            Err(Error::UnknownLog { .. } | Error::UnknownRecord { .. }) => {
-                Err(Error::Busy { retry_after: BUSY_RETRY_AFTER })
-            }
+            Err(Error::UnknownLog { .. } | Error::UnknownRecord { .. }) => Err(shared.room.dropped()),
             Err(error) => Err(error),
         },
-    }
-}
-
-/// Where a record stands. A record whose content came by another way goes on from here.
-pub(crate) async fn status(shared: &Shared, log: &LogId, record: &RecordId) -> Result<RecordStatus, Error> {
-    let row = match look_up(shared, log, record).await? {
-        Standing::Known(status) => return Ok(status),
-        Standing::Waits(row) => row,
-    };
-    let missing = missing_of(shared, &row).await?;
-    if missing.is_empty() {
-        return go_on(shared, &row, Batch::new(), Duration::ZERO).await;
-    }
-    Ok(RecordStatus::Sourcing { record: *record, missing })
-}
-
-/// The ledger knows a commit a moment before snapshots do: published is what can be proven.
-fn committed(shared: &Shared, record: RecordId, index: u64) -> RecordStatus {
-    if index < shared.state.load().committed.size() {
-        RecordStatus::Published { record, index }
-    } else {
-        RecordStatus::Processing { record }
-    }
-}
-
-/// What the ledger says of a record.
-enum Standing {
-    Known(RecordStatus),
-    /// It waits for content.
-    Waits(PendingRow),
-}
-
-async fn look_up(shared: &Shared, log: &LogId, record: &RecordId) -> Result<Standing, Error> {
-    let statements = vec![standing::select(log, record, None), pending::select_one(log, record)];
-    let mut answers = shared.db.read(statements).await?.into_iter();
-    let mut next = || answers.next().unwrap_or_default();
-    let record = *record;
-    let row = standing::one(next())?;
-    if let Some(index) = row.index {
-        return Ok(Standing::Known(committed(shared, record, index)));
-    }
-    if let Some(reason) = row.refusal {
-        return Ok(Standing::Known(RecordStatus::Rejected { record, reason }));
-    }
-    match pending::rows(next())?.into_iter().next() {
-        Some(row) if row.state == PendingState::Ready => {
-            Ok(Standing::Known(RecordStatus::Processing { record }))
-        }
-        Some(row) => Ok(Standing::Waits(row)),
-        None if shared.in_flight.holds(log, &record) => {
-            Ok(Standing::Known(RecordStatus::Processing { record }))
-        }
-        None if row.log_begun => Err(Error::UnknownRecord { record }),
-        None => Err(Error::UnknownLog { log: *log }),
-    }
-}
-
-/// Ends a pending record whose content may not be released.
-pub(crate) async fn reject(shared: &Shared, row: &PendingRow, reason: &str) -> Result<(), Error> {
-    let refusal = records::insert_refusal(&row.log, &row.record, reason, shared.clock.now_ms());
-    Ok(shared.db.write(vec![pending::delete(&row.log, &row.record), refusal]).await?)
-}
-
-/// The content that a pending record still waits for.
-pub(crate) async fn missing_of(shared: &Shared, row: &PendingRow) -> Result<Vec<Digest>, Error> {
-    let contents: Vec<Digest> = row.record()?.contents().collect();
-    let answers = shared.db.read(contents.iter().map(content::select_exists).collect()).await?;
-    Ok(contents.into_iter().zip(answers).filter(|(_, rows)| !content::exists(rows)).map(|(d, _)| d).collect())
-}
-
-/// Lets a sourcing record be judged, in one transaction with what made that possible.
-pub(crate) async fn go_on(
-    shared: &Shared,
-    row: &PendingRow,
-    mut batch: Batch,
-    wait: Duration,
-) -> Result<RecordStatus, Error> {
-    let record = row.record;
-    batch.push(pending::make_ready(&row.log, &record));
-    match shared.db.write(batch).await {
-        Ok(()) => {
-            let queued = crate::recovery::queued(row)?;
-            let verdict = hand_in(shared, row.seq, row.log, record, queued.submission).await?;
-            wait_for_verdict(shared, &row.log, &record, verdict, wait).await
-        }
-        // Somebody else let it go on at the same moment.
-        Err(DbError::Conflict { .. }) => Ok(RecordStatus::Processing { record }),
-        Err(error) => Err(error.into()),
     }
 }

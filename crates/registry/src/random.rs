@@ -1,15 +1,28 @@
-//! Random numbers from the machine: nobody guesses another one's upload, and no two acts are the same.
+//! The seam of chance: nobody guesses another one's upload, no two acts are the same, and a simulation repeats both.
 
 use crate::error::Error;
 
-/// 128 random bits.
-pub(crate) fn bytes() -> Result<[u8; 16], Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::internal("get random bytes", error))?;
-    Ok(bytes)
+/// Where the registry's random numbers come from.
+pub trait Random: Send + Sync + 'static {
+    /// 128 bits that nobody can guess.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn bits(&self) -> std::io::Result<[u8; 16]>;
 }
 
-/// 128 random bits as 32 hex digits.
-pub(crate) fn id() -> Result<String, Error> {
-    Ok(bytes()?.iter().map(|byte| format!("{byte:02x}")).collect())
+/// The machine's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn bits(&self) -> std::io::Result<[u8; 16]> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(std::io::Error::other)?;
+        Ok(bits)
+    }
+}
+
+pub(crate) fn bits(random: &dyn Random) -> Result<[u8; 16], Error> {
+    random.bits().map_err(|error| Error::internal("get random bits", error))
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures::StreamExt as _;
 use object_store::ObjectStore;
 use wargate_core::authority;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint, peek_note};
@@ -41,6 +42,7 @@ pub(crate) async fn load(
         checkpoints::select_staged(),
         records::select_ids(0, 1),
         checkpoints::select_delegated_time(),
+        logs::select_private(),
     ];
     let mut answers = db.read(statements).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
@@ -48,6 +50,7 @@ pub(crate) async fn load(
     let staged_rows = checkpoints::staged(next())?;
     let root = records::ids(next())?.first().map(|(_, record)| *record);
     let delegated_time = checkpoints::delegated_time(next())?;
+    let private = logs::private(next())?;
     let operator = operator(db).await?;
 
     let base = staged_rows.first().map_or(signed.checkpoint.size, |(base, _, _)| *base);
@@ -66,6 +69,7 @@ pub(crate) async fn load(
         root,
         delegated_time: delegated_time.unwrap_or(Time::from_seconds(0)),
         edge,
+        private: Arc::new(private),
     };
     let committed = committed(&signed, origin, &operator)?;
     Ok(Some(State::new(committed, tree, staged, base)))
@@ -149,13 +153,33 @@ pub(crate) async fn load_records(db: &dyn Db, from: u64, to: u64) -> Result<Vec<
     Ok(rows
         .into_iter()
         .map(|row| {
-            Arc::new(StagedRecord {
-                entry: entry(&row.log, &row.record),
-                name: names.remove(&row.index),
-                envelope: row.envelope.encode().into(),
-            })
+            let name = names.remove(&row.index);
+            let entry = entry(&row.log, &row.record);
+            Arc::new(StagedRecord::new(entry, name, row.envelope.encode().into(), row.private))
         })
         .collect())
+}
+
+/// The records of the last bundle that is not full in a tree of this size.
+pub(crate) async fn load_partial(db: &dyn Db, size: u64) -> Result<Vec<Arc<StagedRecord>>, Error> {
+    load_records(db, size - size % u64::from(TILE_WIDTH), size).await
+}
+
+/// Refuses to begin a log where one was laid down: an empty ledger is then a lost one.
+pub(crate) async fn check_unbegun(objects: &Arc<dyn ObjectStore>) -> Result<(), Error> {
+    let log = object_store::path::Path::from("log");
+    let first = objects.list(Some(&log)).next().await.transpose();
+    match first.map_err(|error| Error::internal("look for objects of a log", error))? {
+        None => Ok(()),
+        Some(found) => Err(Error::internal(
+            "begin a log",
+            format!(
+                "the ledger is empty, but the objects hold a log (`{}`): the ledger was lost or replaced, and a new \
+                 log would fork the old one; put the ledger back, or restore a backup",
+                found.location
+            ),
+        )),
+    }
 }
 
 /// The state of the operator log; of one that has not begun, if the registry never began.
@@ -185,6 +209,7 @@ pub(crate) fn queued(row: &pending::PendingRow) -> Result<Queued, Error> {
             signature: SignatureCheck::Needed,
         },
         ticket: None,
+        waits: None,
     })
 }
 

@@ -7,38 +7,50 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use object_store::ObjectStore;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use wargate_core::act::Endorsement;
+use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::PublicKey;
-use wargate_core::log::tile::TILE_WIDTH;
-use wargate_core::name::{LogName, Namespace};
+use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Submission, Tree, Verdict};
 use wargate_wire::oci::reference::RepositoryName;
 
+use crate::access::session::SessionKey;
+use crate::access::{Access, Action, Asked, Caller, Session, tokens};
 use crate::apply::Applier;
 use crate::clock::Clock;
+use crate::commit::Step;
 use crate::config::Config;
 use crate::content::uploads::{self, Upload};
+use crate::content_cache::ContentCache;
 use crate::custody::{self, CustodialRelease, Released};
 use crate::db::Db;
 use crate::error::Error;
+use crate::gc::{self, Removed};
 use crate::hashes::Hashes;
 use crate::in_flight::RecordsInFlight;
 use crate::limits::{
     BATCH_RECORDS_MAX, LAY_DOWN_BUNDLES, LAY_DOWN_INTERVAL, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN,
+    STAGED_BUNDLES_MAX, UPLOADS_AT_ONCE_MAX,
 };
 use crate::log_cache::LogCache;
 use crate::publish::{self, RecordStatus, SignedRecord};
 use crate::recovery;
-use crate::repository::Repository;
+use crate::repository::RepositoryAnswers;
+use crate::repository::releasing::Releasing;
 use crate::repository::sessions::Sessions;
-use crate::sequencer::{Sequencer, Step};
+use crate::repository::{self, Repository};
+use crate::room::{Readiness, RoomWatch, WatchedDb};
+use crate::scrub;
+use crate::seen_whole::SeenWhole;
+use crate::sequencer::Sequencer;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::State;
+use crate::status;
 use crate::submit::{self, ActContent, SignedAct, Submitted};
 use crate::tables::pending;
 
@@ -52,10 +64,16 @@ pub struct Genesis {
 }
 
 /// A running registry. Clones are the same one.
+///
+/// Each is bound to a caller: [`Registry::open`] gives the embedder's, to whom everything is allowed; a door binds it
+/// to whoever asks, with [`Registry::seen_by`].
 #[derive(Clone)]
 pub struct Registry {
     shared: Arc<Shared>,
+    caller: Caller,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// It only reads, so that it may end anywhere.
+    scrub: Option<Arc<JoinHandle<()>>>,
 }
 
 impl Registry {
@@ -72,11 +90,20 @@ impl Registry {
         genesis: Option<Genesis>,
     ) -> Result<Self, Error> {
         let (queue, receiver) = mpsc::channel(BATCH_RECORDS_MAX * 4);
+        // Before the ledger, which then holds it, whoever else commits meanwhile.
+        let issued = recovery::issued(&objects).await?;
+        let room = Arc::new(RoomWatch::new(&config, clock.clone()));
+        let db: Arc<dyn Db> = Arc::new(WatchedDb { db, room: room.clone() });
         let loaded = recovery::load(&*db, &objects, &config.origin).await?;
+        repository::parts::read_unread(&*db, &objects).await?;
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
+        let session_key = SessionKey::new(&*config.random)?;
         let shared = Shared {
             hashes: Hashes::new(objects.clone()),
             logs: LogCache::new(),
+            small: ContentCache::new(),
+            answers: RepositoryAnswers::new(),
+            seen_whole: Arc::new(SeenWhole::new()),
             state: ArcSwap::from_pointee(match loaded {
                 Some(state) => state,
                 None => Self::begin(&config, &db, &objects, &clock, genesis).await?,
@@ -86,25 +113,73 @@ impl Registry {
             objects,
             clock,
             queue,
+            collector: tokio::sync::Mutex::default(),
+            garbage_closed: Notify::new(),
+            uploads: Arc::default(),
+            places: Arc::default(),
+            releasing: Releasing::default(),
+            room,
+            upload_turns: Arc::new(Semaphore::new(UPLOADS_AT_ONCE_MAX)),
+            session_key,
             sessions: Sessions::default(),
             in_flight: RecordsInFlight::default(),
             last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
             arriving: AtomicUsize::new(0),
             committed: Notify::new(),
             laid_down: Notify::new(),
+            sequencing: AtomicBool::new(true),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
             ready: AtomicBool::new(true),
         };
         let shared = Arc::new(shared);
         Self::check_commit_key(&shared).await?;
-        let applier = Self::applier(&shared).await?;
+        let applier = Self::applier(&shared, issued).await?;
         let backlog = recovery::backlog(&*shared.db).await?;
-        shared.waiting.store(backlog.len(), Ordering::Relaxed);
         let sequencer = Sequencer::new(shared.clone(), receiver, backlog);
-        let tasks = vec![tokio::spawn(sequencer.run()), tokio::spawn(lay_down(shared.clone(), applier))];
-        Ok(Self { shared, tasks: Arc::new(Mutex::new(tasks)) })
+        let scrub = shared.config.scrub.then(|| Arc::new(tokio::spawn(scrub::run(shared.clone()))));
+        let tasks = vec![
+            tokio::spawn(sequencer.run()),
+            tokio::spawn(lay_down(shared.clone(), applier)),
+            tokio::spawn(gc::on_schedule(shared.clone())),
+        ];
+        if let Err(error) = custody::follow_config(&shared).await {
+            tracing::warn!(%error, "couldn't look which namespaces are private; trying again at the next start");
+        }
+        Ok(Self { shared, caller: Caller::operator(), tasks: Arc::new(Mutex::new(tasks)), scrub })
+    }
+
+    /// The same registry as this caller sees it, and for what this caller may do.
+    #[must_use]
+    pub fn seen_by(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What needs no word of who one is.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.shared.config.access
+    }
+
+    /// Whose word a token or a session is.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if it is nobody's, or no longer.
+    pub async fn caller_of(&self, token: &str) -> Result<Caller, Error> {
+        tokens::caller(&self.shared, token).await
+    }
+
+    /// A session for the caller, with what it may of what it asks for.
+    #[must_use]
+    pub fn begin_session(&self, asked: &Asked) -> Session {
+        tokens::begin_session(&self.shared, &self.caller, asked)
     }
 
     /// Commits the first record of a new registry.
@@ -115,6 +190,7 @@ impl Registry {
         clock: &Arc<dyn Clock>,
         genesis: Option<Genesis>,
     ) -> Result<State, Error> {
+        recovery::check_unbegun(objects).await?;
         let genesis = genesis.ok_or_else(|| Error::Invalid {
             reason: "this ledger is empty: a new registry begins with an act of its owners".to_owned(),
         })?;
@@ -134,7 +210,7 @@ impl Registry {
     async fn check_commit_key(shared: &Shared) -> Result<(), Error> {
         let operator = recovery::operator(&*shared.db).await?;
         let key = shared.config.commit_key.public().id();
-        if !operator.holds_commit(&key, shared.clock.now()) {
+        if !operator.holds_commit(&key, shared.log_time()) {
             return Err(Error::Invalid {
                 reason: format!("key {key} does not hold `commit` in this registry's operator log"),
             });
@@ -143,22 +219,20 @@ impl Registry {
     }
 
     /// Takes up laying down where the objects stand, unless what was issued there would be forked.
-    async fn applier(shared: &Shared) -> Result<Applier, Error> {
+    async fn applier(shared: &Shared, issued: Option<(Arc<str>, Checkpoint)>) -> Result<Applier, Error> {
         let state = shared.state.load();
-        let issued = recovery::issued(&shared.objects).await?;
         if let Some((_, checkpoint)) = &issued {
             recovery::check_extends(&shared.hashes, &state, checkpoint).await?;
         }
         let to = state.laid_down;
-        let from = to - to % u64::from(TILE_WIDTH);
-        let partial = recovery::load_records(&*shared.db, from, to).await?;
+        let partial = recovery::load_partial(&*shared.db, to).await?;
         Ok(Applier::new(shared.objects.clone(), to, partial, issued.map(|(note, _)| note)))
     }
 
     /// The committed state, pinned.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::of(&self.shared)
+        Snapshot::of(&self.shared, &self.caller)
     }
 
     /// The write path: takes a record in and waits up to `wait` for its verdict. Whatever it answers, an
@@ -168,6 +242,7 @@ impl Registry {
     /// [`Error::Invalid`], [`Error::NamespaceImported`], [`Error::Conflict`], [`Error::Unsupported`],
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn publish(&self, record: SignedRecord, wait: Duration) -> Result<RecordStatus, Error> {
+        self.check_push(&record.name)?;
         publish::publish(&self.shared, record, wait).await
     }
 
@@ -178,7 +253,8 @@ impl Registry {
     /// [`Error::Denied`], [`Error::AlreadyReleased`], [`Error::NamespaceImported`], [`Error::Unsupported`],
     /// [`Error::Busy`], [`Error::Internal`].
     pub async fn release(&self, release: &CustodialRelease, wait: Duration) -> Result<Released, Error> {
-        custody::release(&self.shared, release, wait).await
+        self.check_push(&release.name)?;
+        custody::release(&self.shared, release, wait, None).await
     }
 
     /// The write path for those who sign: carries an act into a package's log, and lets the package begin where the
@@ -190,6 +266,7 @@ impl Registry {
     /// [`Error::UnknownContent`], [`Error::ContentRefused`], [`Error::NamespaceImported`],
     /// [`Error::Unsupported`], [`Error::Busy`], [`Error::Internal`].
     pub async fn submit(&self, act: SignedAct, wait: Duration) -> Result<Submitted, Error> {
+        self.check_push_to(&act.log)?;
         submit::submit(&self.shared, act, wait).await
     }
 
@@ -202,13 +279,34 @@ impl Registry {
         act: &SignedAct,
         declared: Option<u64>,
     ) -> Result<ActContent, Error> {
+        self.check_push_to(&act.log)?;
         submit::begin_content(self.shared.clone(), act, declared).await
+    }
+
+    fn check_push(&self, name: &PackageName) -> Result<(), Error> {
+        self.caller.check(&self.shared.rules(), Action::Push, &name.into())
+    }
+
+    fn check_push_to(&self, log: &LogName) -> Result<(), Error> {
+        match log {
+            LogName::Package(name) => self.check_push(name),
+            // The engine takes no acts of other logs yet, and says so.
+            LogName::Namespace(_) | LogName::Operator => Ok(()),
+        }
     }
 
     /// A repository of the OCI door, begun or not.
     #[must_use]
     pub fn repository(&self, name: RepositoryName) -> Repository {
-        Repository::new(self.shared.clone(), name)
+        Repository::new(self.shared.clone(), name, self.caller.clone())
+    }
+
+    /// Names of repositories in byte order, after one of them, at most `limit`; packages are repositories too.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    pub async fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryName>, Error> {
+        repository::names(&self.shared, &self.caller, after, limit).await
     }
 
     /// Where a record stands.
@@ -216,7 +314,19 @@ impl Registry {
     /// # Errors
     /// [`Error::UnknownLog`], [`Error::UnknownRecord`].
     pub async fn record_status(&self, log: &LogId, record: &RecordId) -> Result<RecordStatus, Error> {
-        publish::status(&self.shared, log, record).await
+        self.check_log(log, record, Action::Pull).await?;
+        status::of(&self.shared, log, record).await
+    }
+
+    /// The log of a record tells no name before somebody looks it up.
+    async fn check_log(&self, log: &LogId, record: &RecordId, action: Action) -> Result<(), Error> {
+        if self.caller.may_all(&self.shared.rules(), action) {
+            return Ok(());
+        }
+        match status::name_of(&self.shared, log, record).await? {
+            Some(name) => self.caller.check(&self.shared.rules(), action, &(&name).into()),
+            None => Err(Error::UnknownLog { log: *log }),
+        }
     }
 
     /// Starts to receive content that a record waits for.
@@ -230,6 +340,7 @@ impl Registry {
         digest: &Digest,
         declared: Option<u64>,
     ) -> Result<Upload, Error> {
+        self.check_log(log, record, Action::Push).await?;
         uploads::begin(self.shared.clone(), log, record, digest, declared).await
     }
 
@@ -257,6 +368,36 @@ impl Registry {
         self.shared.ready.load(Ordering::Acquire) && !self.shared.is_closing()
     }
 
+    /// Removes now what nothing needs any more, as happens on schedule; with `dry_run` it only tells what would go.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]; what was done until then stays done.
+    pub async fn collect_garbage(&self, dry_run: bool) -> Result<Removed, Error> {
+        gc::run_beside(&self.shared, dry_run).await
+    }
+
+    /// Whether it reads, and whether it takes records, in words for the one who runs it.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        if !self.is_ready() {
+            // A disk that refuses makes it reload again and again: reading goes on all the same.
+            return match self.shared.room.last_write().filter(|_| !self.shared.is_closing()) {
+                Some(words) => Readiness::ReadsOnly { reason: words.to_owned() },
+                None => Readiness::NotReady,
+            };
+        }
+        if let Some(reason) = self.shared.room.words() {
+            return Readiness::ReadsOnly { reason };
+        }
+        let staged = self.shared.state.load().staged.len();
+        if staged >= STAGED_BUNDLES_MAX {
+            let reason =
+                format!("{staged} commits wait to be laid down: the objects take no writes, see the log");
+            return Readiness::ReadsOnly { reason };
+        }
+        Readiness::Ready
+    }
+
     /// Synced transactions of the ledger so far.
     #[must_use]
     pub fn syncs(&self) -> u64 {
@@ -268,6 +409,10 @@ impl Registry {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.closed.notify_waiters();
         self.shared.closed.notify_one();
+        if let Some(scrub) = &self.scrub {
+            scrub.abort();
+        }
+        self.shared.garbage_closed.notify_one();
         let tasks = match self.tasks.lock() {
             Ok(mut tasks) => std::mem::take(&mut *tasks),
             Err(_) => return,
@@ -276,6 +421,8 @@ impl Registry {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the registry broke off");
             }
+            // The sequencer is the first of them: what it committed last is laid down too.
+            self.shared.sequencing.store(false, Ordering::Release);
             self.shared.committed.notify_one();
         }
     }
@@ -287,14 +434,14 @@ async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
     loop {
         let started_ms = shared.clock.now_ms();
         let state = shared.state.load_full();
-        match applier.apply(&state.staged, &state.committed, &*shared.clock).await {
+        match applier.follow(&shared, &state).await {
             Ok(()) => {
                 delay = RELOAD_DELAY_MIN;
                 shared.state.rcu(|now| now.laid_down_to(applier.laid_down()));
                 shared.laid_down.notify_waiters();
                 shared.laid_down.notify_one();
                 let up_to_date = Arc::ptr_eq(&shared.state.load().committed.note, &state.committed.note);
-                if up_to_date && shared.is_closing() {
+                if up_to_date && !shared.sequencing.load(Ordering::Acquire) {
                     return;
                 }
                 if up_to_date {

@@ -3,34 +3,50 @@
 //! Bytes lie once in the content store; a repository links them, and the link is the only right to read them. What a
 //! package's log released appears in the repository of its name by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
 use wargate_wire::oci::path::SessionId;
-use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
+use wargate_wire::oci::reference::{Algorithm, ContentDigest, RepositoryName};
 
+use crate::access::{Action, Caller};
 use crate::content::HostedContent;
 use crate::content::incoming::Incoming;
+use crate::content::leases;
+use crate::content_cache;
+use crate::db::{Batch, DbError, Statement};
 use crate::error::Error;
+use crate::limits::LIST_LOOKS_MAX;
 use crate::random;
 use crate::shared::Shared;
-use crate::tables::{content, repositories};
+use crate::tables::{logs, references, repositories, sweep};
 
+mod answers;
+mod delete;
+mod lifecycle;
+pub(crate) mod parts;
 mod pull;
 mod push;
+mod referrers;
+pub(crate) mod releasing;
 pub(crate) mod sessions;
+mod tags;
 
+pub(crate) use answers::RepositoryAnswers;
 pub use pull::StoredManifest;
-pub use push::{Pushed, Pusher};
-use sessions::Writer;
+pub use push::{ManifestPush, Pushed, Pusher, TagCondition};
+use sessions::{Owner, Writer};
+pub use tags::TagPage;
 
 /// One repository; it begins with the first thing that is pushed.
 #[derive(Clone)]
 pub struct Repository {
     shared: Arc<Shared>,
     name: RepositoryName,
+    caller: Caller,
 }
 
 /// A blob that is arriving in a session of one repository, with its only writer.
@@ -41,8 +57,21 @@ pub struct BlobUpload {
 }
 
 impl Repository {
-    pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName) -> Self {
-        Self { shared, name }
+    pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName, caller: Caller) -> Self {
+        Self { shared, name, caller }
+    }
+
+    /// Whether its caller may do this here; every call asks it first.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::Denied`], [`Error::UnknownRepository`].
+    pub fn check(&self, action: Action) -> Result<(), Error> {
+        self.caller.check(&self.shared.rules(), action, &self.name)
+    }
+
+    /// By whom its sessions are opened: another one's are not known to it.
+    fn account(&self) -> Option<&str> {
+        self.caller.account()
     }
 
     /// Its name.
@@ -63,9 +92,11 @@ impl Repository {
     /// # Errors
     /// [`Error::Busy`] if too many are open.
     pub fn begin_upload(&self) -> Result<SessionId, Error> {
+        self.check(Action::Push)?;
         let incoming = Incoming::begin(&self.shared, None)?;
-        let id = SessionId::from_bytes(random::bytes()?);
-        self.shared.sessions.begin(id, self.name.clone(), incoming, self.shared.clock.now_ms())?;
+        let id = SessionId::from_bytes(random::bits(&*self.shared.config.random)?);
+        let owner = Owner::of(self.name.clone(), self.account());
+        self.shared.sessions.begin(id, owner, incoming, self.shared.clock.now_ms())?;
         Ok(id)
     }
 
@@ -74,36 +105,85 @@ impl Repository {
     /// # Errors
     /// [`Error::UnknownUpload`]; [`Error::UploadInUse`] while another request writes to it.
     pub fn upload(&self, session: SessionId) -> Result<BlobUpload, Error> {
-        let writer = self.shared.sessions.writer(&session, &self.name)?;
+        self.check(Action::Push)?;
+        let owner = Owner::of(self.name.clone(), self.account());
+        let writer = self.shared.sessions.writer(&session, &owner, self.shared.clock.now_ms())?;
         Ok(BlobUpload { repository: self.clone(), session, writer })
     }
 
-    /// Links a blob that is known by its digest in another repository, or in any that `may_read` allows.
+    /// Links a blob that another repository links; any, if none is named.
     ///
     /// # Errors
-    /// [`Error::UnknownContent`] if it is not linked there.
-    pub async fn mount(&self, digest: &ContentDigest, from: &RepositoryName) -> Result<(), Error> {
-        let digest = sha256(digest)?;
-        let known = self.shared.db.read(vec![repositories::select_blob_size(from, &digest)]).await?.pop();
-        if repositories::size(&known.unwrap_or_default())?.is_none() {
-            return Err(Error::UnknownContent { digest });
+    /// [`Error::UnknownBlob`] if it is not linked there, or not where the caller may read.
+    pub async fn mount(&self, digest: &ContentDigest, from: Option<&RepositoryName>) -> Result<(), Error> {
+        self.check(Action::Push)?;
+        let unknown =
+            || Error::UnknownBlob { repository: from.unwrap_or(&self.name).clone(), digest: *digest };
+        let known = self.known_as(digest).await?.ok_or_else(unknown)?;
+        let rows = self.shared.db.read(vec![references::select_linking(&known, from)]).await?.pop();
+        let linking = references::names(rows.unwrap_or_default())?;
+        let rules = self.shared.rules();
+        if !linking.iter().any(|name| self.caller.may(&rules, Action::Pull, name.as_str())) {
+            return Err(unknown());
         }
+        self.shared.room.check(0)?;
         let now_ms = self.shared.clock.now_ms();
         let batch =
-            vec![repositories::begin(&self.name, now_ms), repositories::link(&self.name, &digest, now_ms)];
-        Ok(self.shared.db.write(batch).await?)
+            vec![repositories::begin(&self.name, now_ms), repositories::link(&self.name, &known, now_ms)];
+        match self.shared.db.write(batch).await {
+            // It was swept at this moment.
+            Err(DbError::Conflict { .. }) => Err(unknown()),
+            done => Ok(done?),
+        }
     }
 
     /// A blob that is linked here.
     ///
     /// # Errors
-    /// [`Error::UnknownContent`].
+    /// [`Error::UnknownBlob`], whatever it is that is not there or may not be seen.
     pub async fn blob(&self, digest: &ContentDigest) -> Result<HostedContent, Error> {
-        let digest = sha256(digest)?;
+        Ok(self.linked(digest).await?.0)
+    }
+
+    /// The same for whoever may name it in a manifest that they push later: it stays for a lease
+    /// ([`Retention::lease`](crate::gc::Retention::lease)).
+    ///
+    /// # Errors
+    /// As [`Repository::blob`].
+    pub async fn leased_blob(&self, digest: &ContentDigest) -> Result<HostedContent, Error> {
+        let (blob, linked_ms) = self.linked(digest).await?;
+        if leases::is_due(&self.shared, linked_ms, self.shared.config.retention.lease)
+            && self.check(Action::Push).is_ok()
+        {
+            let now_ms = self.shared.clock.now_ms();
+            let renewal = vec![sweep::lease_link(&self.name, blob.digest(), now_ms)];
+            leases::try_renew(&self.shared, renewal).await;
+        }
+        Ok(blob)
+    }
+
+    /// A blob that is linked here, and since when, in ms.
+    async fn linked(&self, digest: &ContentDigest) -> Result<(HostedContent, u64), Error> {
+        let unknown = || Error::UnknownBlob { repository: self.name.clone(), digest: *digest };
+        self.check(Action::Pull).map_err(|error| match error {
+            Error::UnknownRepository { .. } => unknown(),
+            error => error,
+        })?;
+        let known = self.known_as(digest).await?.ok_or_else(unknown)?;
         // The parts of a release are linked with its manifest, by which alone they become known.
-        let rows = self.shared.db.read(vec![repositories::select_blob(&self.name, &digest)]).await?.pop();
-        let row = content::one(rows.unwrap_or_default())?.ok_or(Error::UnknownContent { digest })?;
-        Ok(HostedContent::new(digest, row, self.shared.objects.clone()))
+        let ask = async {
+            let statement = repositories::select_linked(&self.name, &known);
+            repositories::linked(self.shared.db.read(vec![statement]).await?.pop().unwrap_or_default())
+        };
+        let blobs = &self.shared.answers.blobs;
+        let row = blobs.get(&*self.shared.db, (self.name.clone(), known), ask).await?.ok_or_else(unknown)?;
+        let hosted = content_cache::hosted(&self.shared, &known, row.size).await?;
+        Ok((hosted.ok_or_else(unknown)?, row.linked_ms))
+    }
+
+    /// The SHA-256 by which content is kept; `None` if nothing is known by this SHA-512.
+    async fn known_as(&self, digest: &ContentDigest) -> Result<Option<Digest>, Error> {
+        parts::known_as(&*self.shared.db, digest).await
     }
 }
 
@@ -114,30 +194,33 @@ impl BlobUpload {
         self.writer.received()
     }
 
-    /// Takes in more bytes.
+    /// Takes in more bytes. On any error the session is over.
     ///
     /// # Errors
-    /// [`Error::TooLarge`].
+    /// [`Error::TooLarge`], [`Error::NoRoom`], [`Error::Unwritable`].
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.writer.write(bytes).await
+        let written = self.writer.write(bytes).await;
+        if written.is_err() {
+            // A piece is missing: whoever sends the rest must not find a session that looks whole.
+            self.repository.shared.sessions.end(&self.session);
+        }
+        written
     }
 
     /// Ends the session: the blob is durable and linked when this is `Ok`. With a wrong digest nothing is kept.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`], [`Error::UnsupportedDigest`].
+    /// [`Error::DigestMismatch`].
     pub async fn finish(self, digest: &ContentDigest) -> Result<(), Error> {
         let Self { repository, session, writer } = self;
-        let digest = sha256(digest)?;
         let incoming = writer.take()?;
         repository.shared.sessions.end(&session);
-        let arrived = incoming.finish(&digest).await?;
+        let arrived = incoming.finish(digest).await?;
         let now_ms = repository.shared.clock.now_ms();
-        let batch = vec![
-            arrived.row(now_ms),
-            repositories::begin(&repository.name, now_ms),
-            repositories::link(&repository.name, &digest, now_ms),
-        ];
+        let mut batch = Batch::from(arrived.rows(&repository.shared));
+        batch.push(repositories::begin(&repository.name, now_ms));
+        batch.push(repositories::link(&repository.name, &arrived.digest, now_ms));
+        batch.extend(sha512_name(digest, &arrived.digest));
         Ok(repository.shared.db.write(batch).await?)
     }
 
@@ -147,7 +230,39 @@ impl BlobUpload {
     }
 }
 
-/// Content is kept by its SHA-256 digest.
-fn sha256(digest: &ContentDigest) -> Result<Digest, Error> {
-    digest.sha256().ok_or_else(|| Error::UnsupportedDigest { digest: digest.to_string() })
+/// Names of repositories in byte order: of what was pushed, and of packages, whose releases appear by themselves; as
+/// far as the caller may know them.
+pub(crate) async fn names(
+    shared: &Shared,
+    caller: &Caller,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<RepositoryName>, Error> {
+    let rules = shared.rules();
+    let (mut found, mut after) = (Vec::with_capacity(limit), after.to_owned());
+    for _ in 0..LIST_LOOKS_MAX {
+        let names = all_names(shared, &after, limit).await?;
+        let Some(last) = names.last() else { break };
+        after = last.to_string();
+        let is_last = names.len() < limit;
+        found.extend(names.into_iter().filter(|name| caller.may_list(&rules, name.as_str())));
+        if is_last || found.len() >= limit {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+async fn all_names(shared: &Shared, after: &str, limit: usize) -> Result<Vec<RepositoryName>, Error> {
+    let statements = vec![references::select_names(after, limit), logs::select_packages("", after, limit)];
+    let mut answers = shared.db.read(statements).await?.into_iter();
+    let mut names: BTreeSet<_> = references::names(answers.next().unwrap_or_default())?.into_iter().collect();
+    names.extend(logs::package_names(answers.next().unwrap_or_default())?.iter().map(RepositoryName::from));
+    Ok(names.into_iter().take(limit).collect())
+}
+
+/// Keeps the name of content that was given another one than its SHA-256.
+fn sha512_name(named: &ContentDigest, digest: &Digest) -> Option<Statement> {
+    (named.algorithm() == Algorithm::Sha512).then(|| references::insert_sha512(named, digest))
 }

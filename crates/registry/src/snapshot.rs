@@ -12,8 +12,11 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::page::PageRef;
 use wargate_core::map::proof::{MapProofBundle, prove};
-use wargate_core::name::LogName;
+use wargate_core::name::{LogName, PackageName};
 
+use wargate_wire::oci::reference::RepositoryName;
+
+use crate::access::{Action, Caller};
 use crate::content::{self, Content};
 use crate::db::{Row, Statement};
 use crate::error::Error;
@@ -22,13 +25,14 @@ use crate::limits::{CACHED_LOG_RECORDS_MAX, PROOF_LEAVES_MAX, RECORDS_PER_REPLY_
 use crate::recovery;
 use crate::shared::Shared;
 use crate::state::{Committed, State};
-use crate::tables::{checkpoints, logs, records};
+use crate::tables::{checkpoints, garbage, logs, records, releases};
 
 /// The registry as of one committed checkpoint.
 #[derive(Clone)]
 pub struct Snapshot {
     shared: Arc<Shared>,
     state: Arc<State>,
+    caller: Caller,
 }
 
 /// A committed record.
@@ -77,8 +81,42 @@ fn page_of(
 }
 
 impl Snapshot {
-    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
-        Self { shared: shared.clone(), state: shared.state.load_full() }
+    pub(crate) fn of(shared: &Arc<Shared>, caller: &Caller) -> Self {
+        Self { shared: shared.clone(), state: shared.state.load_full(), caller: caller.clone() }
+    }
+
+    /// Whether nothing is hidden from whoever reads.
+    fn sees_all(&self) -> bool {
+        self.caller.may_all(&self.shared.rules(), Action::Pull)
+    }
+
+    /// Whether whoever reads may see this package.
+    pub(crate) fn sees(&self, name: &PackageName) -> bool {
+        self.check(name).is_ok()
+    }
+
+    /// Whether a list names it to whoever reads.
+    pub(crate) fn lists(&self, name: &PackageName) -> bool {
+        self.caller.may_list(&self.shared.rules(), RepositoryName::from(name).as_str())
+    }
+
+    /// The same where a refusal is answered.
+    pub(crate) fn check(&self, name: &PackageName) -> Result<(), Error> {
+        self.caller.check(&self.shared.rules(), Action::Pull, &name.into())
+    }
+
+    /// A log tells no name before somebody looks it up; those of the layers above are everybody's.
+    async fn check_log(&self, log: &LogId) -> Result<(), Error> {
+        if self.sees_all() {
+            return Ok(());
+        }
+        match self.log_name(log).await? {
+            Some(LogName::Package(name)) => self.check(&name).map_err(|error| match error {
+                Error::UnknownRepository { .. } => Error::UnknownLog { log: *log },
+                error => error,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Asks the ledger.
@@ -126,12 +164,13 @@ impl Snapshot {
         size: u64,
         limit: usize,
     ) -> Result<LogPage, Error> {
+        self.check_log(log).await?;
         let to = size.min(self.state.committed.size());
         let limit = limit.clamp(1, RECORDS_PER_REPLY_MAX);
         if let Some(records) = self.shared.logs.get(log) {
             return page_of(&records, log, after, to, limit);
         }
-        let read = Self::of(&self.shared);
+        let read = Self::of(&self.shared, &self.caller);
         let whole = read.read_log(log, 0, read.state.committed.size(), CACHED_LOG_RECORDS_MAX + 1).await?;
         if whole.len() <= CACHED_LOG_RECORDS_MAX && !whole.is_empty() {
             let records = Arc::new(whole);
@@ -184,11 +223,16 @@ impl Snapshot {
         Ok(records::rows(rows.unwrap_or_default())?.into_iter().map(published).collect())
     }
 
-    /// The name of a log, if it has begun.
+    /// The name of a log, if it has begun and may be known.
     ///
     /// # Errors
     /// [`Error::Internal`].
     pub async fn name(&self, log: &LogId) -> Result<Option<LogName>, Error> {
+        let name = self.log_name(log).await?;
+        Ok(name.filter(|name| !matches!(name, LogName::Package(name) if !self.sees(name))))
+    }
+
+    async fn log_name(&self, log: &LogId) -> Result<Option<LogName>, Error> {
         let rows = self.shared.db.read(vec![logs::select(log)]).await?.pop().unwrap_or_default();
         Ok(logs::one(rows)?.filter(|row| row.first_index < self.state.committed.size()).map(|row| row.name))
     }
@@ -224,7 +268,7 @@ impl Snapshot {
     /// the latest record of each of their logs.
     ///
     /// # Errors
-    /// [`Error::UnknownSize`], [`Error::UnknownLeaf`].
+    /// [`Error::UnknownSize`], [`Error::UnknownLeaf`], [`Error::NoLongerKept`].
     pub async fn prove_inclusion(
         &self,
         size: u64,
@@ -252,7 +296,7 @@ impl Snapshot {
     /// Proves what the map of an earlier checkpoint, or of this one, holds for these logs: presence or absence.
     ///
     /// # Errors
-    /// [`Error::UnknownSize`].
+    /// [`Error::UnknownSize`], [`Error::NoLongerKept`].
     pub async fn prove_map(&self, size: u64, logs: &[LogId]) -> Result<MapProofBundle, Error> {
         let checkpoint = self.checkpoint_at(size).await?;
         let keys: Vec<Digest> = logs.iter().map(LogId::map_key).collect();
@@ -274,9 +318,22 @@ impl Snapshot {
 
     async fn map_proof(&self, checkpoint: &Checkpoint, keys: &[Digest]) -> Result<MapProofBundle, Error> {
         let root = Some(PageRef { hash: checkpoint.map_root, segment: checkpoint.size });
-        let pages = self.shared.hashes.pages(&self.state, root, keys).await?;
+        let pages = match self.shared.hashes.pages(&self.state, root, keys).await {
+            Ok(pages) => pages,
+            // Asked afterwards: the mark is moved before the first page goes.
+            Err(_) if self.is_swept(checkpoint.size).await? => {
+                return Err(Error::NoLongerKept { size: checkpoint.size });
+            }
+            Err(error) => return Err(error),
+        };
         let proofs = keys.iter().map(|key| prove(root, &pages, key)).collect::<Result<Vec<_>, _>>();
         Ok(MapProofBundle { proofs: proofs.map_err(|error| Error::internal("make a map proof", error))? })
+    }
+
+    /// Whether the map of this tree size may lack pages.
+    async fn is_swept(&self, size: u64) -> Result<bool, Error> {
+        let rows = self.shared.db.read(vec![garbage::select_swept(garbage::MAP)]).await?.pop();
+        Ok(size < garbage::number(rows.unwrap_or_default())?)
     }
 
     /// Finds content by digest: here and elsewhere.
@@ -284,6 +341,13 @@ impl Snapshot {
     /// # Errors
     /// [`Error::UnknownContent`].
     pub async fn content(&self, digest: &Digest) -> Result<Content, Error> {
+        if !self.sees_all() {
+            // By a digest alone it is seen by those who see a package that released it.
+            let rows = self.read(vec![releases::select_packages(digest)]).await?.pop().unwrap_or_default();
+            if !logs::package_names(rows)?.iter().any(|name| self.sees(name)) {
+                return Err(Error::UnknownContent { digest: *digest });
+            }
+        }
         content::find(&self.shared, digest).await
     }
 

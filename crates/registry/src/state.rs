@@ -44,10 +44,20 @@ impl Committed {
 pub(crate) struct StagedRecord {
     /// The log entry.
     pub(crate) entry: Vec<u8>,
-    /// The log's name, if this record begins it.
+    /// The log's name, if this record begins it and everybody may know it.
     pub(crate) name: Option<LogName>,
-    /// The encoded envelope.
+    /// The encoded envelope; empty if not everybody may read it.
     pub(crate) envelope: Bytes,
+}
+
+impl StagedRecord {
+    /// A record as the bundles hold it: of a private one nothing but its entry (`spec/transparency.md`, "Ours").
+    pub(crate) fn new(entry: Vec<u8>, name: Option<LogName>, envelope: Bytes, private: bool) -> Self {
+        if private {
+            return Self { entry, name: None, envelope: Bytes::new() };
+        }
+        Self { entry, name, envelope }
+    }
 }
 
 /// What one commit adds and the objects do not hold yet.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
+use tokio::sync::OwnedSemaphorePermit;
 use wargate_component::Inspection;
 use wargate_component::manifest::{Layer, artifact};
 use wargate_core::act::{Act, Endorsement, Release, Step};
@@ -23,10 +24,11 @@ use wargate_core::time::Time;
 
 use crate::admission::Candidate;
 use crate::content::incoming::Incoming;
-use crate::content::inspected;
+use crate::content::{inspected, leases};
 use crate::custody::{self, Endorsed, Known};
+use crate::db::Batch;
 use crate::error::Error;
-use crate::limits::ADMIT_WAIT;
+use crate::limits::{ENDORSEMENTS_MAX, NAMESPACE_START_WAIT};
 use crate::publish;
 use crate::recovery;
 use crate::shared::Shared;
@@ -93,6 +95,10 @@ impl<'a> Read<'a> {
         };
         publish::check_open(shared, &name.namespace())?;
         let invalid = |reason: String| Error::Invalid { reason };
+        if signed.endorsements.len() > ENDORSEMENTS_MAX {
+            let reason = format!("an act has at most {ENDORSEMENTS_MAX} endorsements");
+            return Err(Error::Invalid { reason });
+        }
         let act = Act::decode(&signed.act).map_err(|error| invalid(error.to_string()))?;
         for (same, what) in
             [(act.log == signed.log.log_id(), "log"), (act.root == shared.state.load().tree.root, "registry")]
@@ -138,7 +144,7 @@ impl<'a> Read<'a> {
         if self.known.package == Some(LogKind::V1) {
             return Err(custody::not_delegated(self.name));
         }
-        let time = shared.clock.now().max(shared.state.load().tree.delegated_time);
+        let time = shared.log_time();
         let operator = recovery::operator(&*shared.db).await?;
         let bench = Bench { shared, operator: &operator, time };
         let endorsements = self.signed.endorsements.clone();
@@ -271,12 +277,14 @@ pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -
         let (inspection, size) = inspected(shared, digest).await?;
         read.check_content(shared, digest, size, &inspection)?;
     }
+    // Nothing of it may go before the verdict.
+    leases::renew_due(shared, &contents).await?;
     if let Some(namespace) = judged.namespace {
         // Somebody else may have started it at the same moment: only the package's verdict counts.
-        custody::verdict(shared, namespace.hand_in(shared).await?, ADMIT_WAIT).await?;
+        custody::verdict(shared, namespace.hand_in(shared, None).await?, NAMESPACE_START_WAIT).await?;
     }
     let (log, act) = (signed.log.clone(), signed.act.clone());
-    let waits = custody::hand_in(shared, log, act, judged.endorsements).await?;
+    let waits = custody::hand_in(shared, log, act, judged.endorsements, None).await?;
     match custody::verdict(shared, waits, wait).await? {
         Verdict::Accepted { index, record } => {
             let release = |release: &Release| SubmittedRelease {
@@ -302,6 +310,7 @@ pub struct ActContent {
     incoming: Incoming,
     /// It is here already: its bytes are checked, nothing is kept.
     present: bool,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Starts to receive the one content that an act releases.
@@ -329,15 +338,17 @@ pub(crate) async fn begin_content(
     if present {
         incoming.check_only();
     }
-    Ok(ActContent { shared, signed: signed.clone(), digest, incoming, present })
+    Ok(ActContent { shared, signed: signed.clone(), digest, incoming, present, turn: None })
 }
 
 impl ActContent {
     /// Takes in more bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond the limit; [`Error::Internal`] if they cannot be written.
+    /// [`Error::TooLarge`] beyond the limit; [`Error::Busy`] while so many others bring theirs; [`Error::Internal`] if
+    /// they cannot be written.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.shared.take_turn(&mut self.turn, self.incoming.received() + bytes.len() as u64)?;
         self.incoming.write(bytes).await
     }
 
@@ -347,7 +358,7 @@ impl ActContent {
     /// [`Error::DigestMismatch`] if it is not what the act releases, [`Error::ContentRefused`] if that may not be
     /// released; then nothing is kept.
     pub async fn finish(self) -> Result<(), Error> {
-        let arrived = self.incoming.finish(&self.digest).await?;
+        let arrived = self.incoming.finish(&self.digest.into()).await?;
         if self.present {
             return Ok(());
         }
@@ -355,7 +366,8 @@ impl ActContent {
         let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
         let read = Read::new(shared, &self.signed).await?;
         read.check_content(shared, &self.digest, arrived.size, &inspection)?;
-        let batch = vec![arrived.row(shared.clock.now_ms()), inspections::insert(&self.digest, &inspection)?];
+        let mut batch = Batch::from(arrived.rows(shared));
+        batch.push(inspections::insert(&self.digest, &inspection)?);
         Ok(shared.db.write(batch).await?)
     }
 }

@@ -12,13 +12,18 @@ use crate::error::Error;
 
 pub(crate) mod checkpoints;
 pub(crate) mod content;
+pub(crate) mod garbage;
 pub(crate) mod inspections;
 pub(crate) mod logs;
 pub(crate) mod pending;
 pub(crate) mod records;
+pub(crate) mod references;
 pub(crate) mod releases;
 pub(crate) mod repositories;
 pub(crate) mod standing;
+pub(crate) mod sweep;
+pub(crate) mod tagged;
+pub(crate) mod tokens;
 
 pub(crate) fn int(number: u64) -> Value {
     // Indexes and sizes stay far below 2^63; a larger one cannot have come from this ledger.
@@ -109,6 +114,10 @@ impl Columns {
 
     pub(crate) fn digest(&mut self, what: &str) -> Result<Digest, Error> {
         Digest::from_slice(&self.bytes(what)?).ok_or_else(|| Self::odd(what))
+    }
+
+    pub(crate) fn optional_digest(&mut self, what: &str) -> Result<Option<Digest>, Error> {
+        self.optional(|columns| columns.digest(what))
     }
 
     pub(crate) fn log_id(&mut self) -> Result<LogId, Error> {

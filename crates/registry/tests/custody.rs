@@ -6,9 +6,16 @@
     reason = "a test ends where something fails, and waits for real"
 )]
 
+#[path = "support/faulty.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod faulty;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use faulty::{Faults, FaultyDb};
 
 use support::{Author, TestClock, WAIT, config, engines, genesis, module, open, rejected};
 use wargate_core::act::{Identity, OnBehalfOf};
@@ -159,4 +166,78 @@ async fn without_names_on_first_use_a_push_names_the_operator() {
     let alice = Author::new(10, "acme:mine", &clock);
     let refused = registry.publish(alice.record(vec![alice.init()]), WAIT).await;
     assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+}
+
+/// A registry whose ledger can be held, so that what comes meanwhile is judged in one commit.
+async fn held() -> (tempfile::TempDir, Arc<TestClock>, Arc<Faults>, Registry) {
+    let (dir, clock, faults) = (tempfile::tempdir().unwrap(), TestClock::new(), Arc::new(Faults::default()));
+    let (db, objects) = engines(dir.path());
+    let db = Arc::new(FaultyDb(db, faults.clone()));
+    let registry =
+        Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.unwrap();
+    (dir, clock, faults, registry)
+}
+
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_releases_of_a_package_at_once_are_all_made() {
+    let (_dir, _clock, faults, registry) = held().await;
+    faults.held.store(true, Ordering::SeqCst);
+    let releases = ["1.0.0", "1.1.0", "2.0.0"].map(|version| {
+        let registry = registry.clone();
+        tokio::spawn(async move {
+            registry.release(&release("acme:hello", version, version.as_bytes()), WAIT).await
+        })
+    });
+    tokio::time::sleep(A_MOMENT).await;
+    faults.held.store(false, Ordering::SeqCst);
+    for released in releases {
+        let released = released.await.unwrap();
+        assert!(matches!(released, Ok(Released::Now { .. })), "{released:?}");
+    }
+    let Some(PackageLog::Delegated { releases, .. }) = judged(&registry, "acme:hello").await.package else {
+        panic!("it is delegated")
+    };
+    assert_eq!(releases.len(), 3);
+}
+
+/// Both were handed in when nobody had the namespace: in one batch it begins, and admits the other's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_v1_log_that_begins_in_the_moment_of_its_namespace_is_admitted() {
+    let (_dir, clock, faults, registry) = held().await;
+    faults.held.store(true, Ordering::SeqCst);
+    // A commit that all others wait for.
+    let busy = Author::new(11, "else:where", &clock);
+    let (first, takes) = (busy.record(vec![busy.init()]), registry.clone());
+    let first = tokio::spawn(async move { takes.publish(first, WAIT).await });
+    tokio::time::sleep(A_MOMENT).await;
+    let pushes = registry.clone();
+    let pushed =
+        tokio::spawn(async move { pushes.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await });
+    tokio::time::sleep(A_MOMENT).await;
+    let author = Author::new(10, "acme:mine", &clock);
+    let (record, publishes) = (author.record(vec![author.init()]), registry.clone());
+    let published = tokio::spawn(async move { publishes.publish(record, WAIT).await });
+    tokio::time::sleep(A_MOMENT).await;
+    faults.held.store(false, Ordering::SeqCst);
+    support::published(first.await.unwrap());
+    pushed.await.unwrap().unwrap();
+    support::published(published.await.unwrap());
+    let package = judged(&registry, "acme:mine").await.package;
+    assert!(matches!(package, Some(PackageLog::V1(_))), "every client can judge it");
+}
+
+/// The registry admits nobody for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_record_that_breaks_another_rule_is_not_admitted() {
+    let (_dir, clock, registry) = registry().await;
+    registry.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await.unwrap();
+    let size = registry.snapshot().checkpoint().size();
+    let author = Author::new(10, "acme:mine", &clock);
+    let late = author.record_at(vec![author.init()], clock.now().plus_seconds(3600));
+    assert!(rejected(registry.publish(late, WAIT).await).contains("check your clock"));
+    assert_eq!(registry.snapshot().checkpoint().size(), size);
+    support::published(registry.publish(author.record(vec![author.init()]), WAIT).await);
+    assert_eq!(registry.snapshot().checkpoint().size(), size + 2);
 }

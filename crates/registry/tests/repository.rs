@@ -11,13 +11,12 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use support::oci::{push_blob, push_wasm, put, tags};
 use support::{Author, TestClock, WAIT, module, open, release};
 use wargate_component::{Layer, artifact, inspect};
-use wargate_core::act::{Identity, OnBehalfOf};
 use wargate_core::digest::Digest;
 use wargate_core::record::PackageEntry;
-use wargate_registry::{Error, Pushed, Pusher, Registry, Released, Repository};
-use wargate_wire::oci::manifest::Manifest;
+use wargate_registry::{Error, RecordStatus, Registry, Released};
 use wargate_wire::oci::reference::{ContentDigest, Reference};
 
 async fn registry() -> (tempfile::TempDir, Arc<TestClock>, Registry) {
@@ -25,49 +24,6 @@ async fn registry() -> (tempfile::TempDir, Arc<TestClock>, Registry) {
     let clock = TestClock::new();
     let registry = open(dir.path(), &clock).await;
     (dir, clock, registry)
-}
-
-fn pusher() -> Pusher {
-    let on_behalf_of = OnBehalfOf {
-        identity: Identity::Account,
-        issuer: "registry.test".to_owned(),
-        subject: "anonymous".to_owned(),
-    };
-    Pusher { on_behalf_of, wait: WAIT }
-}
-
-async fn push_blob(repository: &Repository, bytes: &[u8]) -> Digest {
-    let session = repository.begin_upload().unwrap();
-    for piece in bytes.chunks(100_000) {
-        let mut upload = repository.upload(session).unwrap();
-        upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
-    }
-    let digest = Digest::of(bytes);
-    repository.upload(session).unwrap().finish(&digest.into()).await.unwrap();
-    digest
-}
-
-async fn put(repository: &Repository, reference: &str, manifest: &[u8]) -> Result<Pushed, Error> {
-    let parsed = Manifest::parse(None, manifest).unwrap();
-    let reference: Reference = reference.parse().unwrap();
-    repository.put_manifest(&reference, &parsed, Bytes::copy_from_slice(manifest), &pusher()).await
-}
-
-/// Pushes a file of Wasm as a client does; `extra` makes another manifest of the same content.
-async fn push_wasm(repository: &Repository, tag: &str, wasm: &[u8], extra: &str) -> Result<Pushed, Error> {
-    let content = push_blob(repository, wasm).await;
-    let config = br#"{"created":"2026-11-25T00:00:00Z","architecture":"wasm","os":"wasip2"}"#;
-    let config_digest = push_blob(repository, config).await;
-    let manifest = format!(
-        r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.wasm.config.v0+json","digest":"{config_digest}","size":{}}},"layers":[{{"mediaType":"application/wasm","digest":"{content}","size":{}}}],"annotations":{{"note":"{extra}"}}}}"#,
-        config.len(),
-        wasm.len()
-    );
-    put(repository, tag, manifest.as_bytes()).await
-}
-
-fn tags(tags: &[wargate_wire::oci::reference::Tag]) -> Vec<&str> {
-    tags.iter().map(wargate_wire::oci::reference::Tag::as_str).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +75,7 @@ async fn what_warg_published_appears_with_the_manifest_that_its_bytes_give() {
     assert!(repository.blob(&Digest::of(&expected.config).into()).await.is_ok());
     // Content of one repository is nobody else's.
     let other = registry.repository("acme/other".parse().unwrap());
-    assert!(matches!(other.blob(&Digest::of(&wasm).into()).await, Err(Error::UnknownContent { .. })));
+    assert!(matches!(other.blob(&Digest::of(&wasm).into()).await, Err(Error::UnknownBlob { .. })));
     alice.publish(&registry, vec![PackageEntry::Yank { version: "1.1.0".parse().unwrap() }]).await;
     assert_eq!(tags(&repository.tags().await.unwrap()), ["1.0.0"]);
     assert!(repository.manifest(&"1.1.0".parse().unwrap()).await.unwrap().yanked);
@@ -207,9 +163,40 @@ async fn a_manifest_needs_its_parts_and_a_session_its_repository() {
     assert!(matches!(&missing, Error::MissingParts { digests } if digests.len() == 1), "{missing}");
     push_blob(&two, b"{}").await;
     assert!(put(&one, "t", manifest.as_bytes()).await.is_err(), "another repository's blob is not its own");
-    one.mount(&Digest::of(b"{}").into(), two.name()).await.unwrap();
+    one.mount(&Digest::of(b"{}").into(), Some(two.name())).await.unwrap();
     put(&one, "t", manifest.as_bytes()).await.unwrap();
     let large = vec![7u8; 300_000];
     let digest = push_blob(&one, &large).await;
     assert_eq!(one.blob(&digest.into()).await.unwrap().bytes().await.unwrap(), large);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_nobody_looked_at_is_looked_at_before_a_record_releases_it() {
+    let (_dir, clock, registry) = registry().await;
+    let blobs = registry.repository("acme/blobs".parse().unwrap());
+    let no_wasm = b"no file of Wasm";
+    push_blob(&blobs, no_wasm).await;
+    let author = Author::new(10, "acme:first", &clock);
+    let record = author.record(vec![author.init(), release("1.0.0", Digest::of(no_wasm))]);
+    let refused = registry.publish(record, WAIT).await;
+    assert!(matches!(refused, Err(Error::ContentRefused { .. })), "{refused:?}");
+
+    // The same for a record that waits: what it waits for comes by another door.
+    let (late, good) = (b"no file of Wasm either", module(b"good"));
+    let author = Author::new(11, "acme:second", &clock);
+    let releases = [release("1.0.0", Digest::of(late)), release("1.0.1", Digest::of(&good))];
+    let record = author.record([vec![author.init()], releases.to_vec()].concat());
+    let id = record.envelope.record_id(wargate_core::id::Layer::Package);
+    let told = registry.publish(record, WAIT).await.unwrap();
+    assert!(matches!(&told, RecordStatus::Sourcing { missing, .. } if missing.len() == 2), "{told:?}");
+    push_blob(&blobs, late).await;
+    support::upload(&registry, &author.log(), &id, &good).await.unwrap();
+    let told = registry.record_status(&author.log(), &id).await.unwrap();
+    assert!(matches!(told, RecordStatus::Rejected { .. }), "{told:?}");
+    let kept = registry.snapshot().content(&Digest::of(&good)).await.unwrap().hosted.unwrap();
+    assert_eq!(
+        kept.bytes().await.unwrap(),
+        good,
+        "an upload that was answered is kept, whatever became of the record"
+    );
 }

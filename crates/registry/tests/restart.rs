@@ -6,11 +6,16 @@
     reason = "a test ends where something fails, and waits for real"
 )]
 
+#[path = "support/faulty.rs"]
+#[allow(dead_code, reason = "each test file uses its own part")]
+mod faulty;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use faulty::{Faults, FaultyObjects};
 use object_store::ObjectStoreExt as _;
 use support::{Author, TestClock, config, engines, eventually, genesis, key, module, open};
 use wargate_registry::clock::Clock as _;
@@ -75,7 +80,9 @@ async fn what_was_committed_but_not_laid_down_is_recovered() {
 
     // A registry whose objects take no writes: commits go on, nothing is laid down.
     let (db, objects) = engines(dir.path());
-    let broken = Arc::new(support_broken::ReadOnly(objects));
+    let faults = Arc::new(Faults::default());
+    faults.read_only.store(true, Ordering::SeqCst);
+    let broken = Arc::new(FaultyObjects(objects, faults));
     let registry = Registry::open(config(), db, broken, clock.clone(), None).await.unwrap();
     for _ in 0..5 {
         alice.publish(&registry, vec![]).await;
@@ -148,70 +155,4 @@ async fn an_older_ledger_than_what_was_issued_refuses_to_sign() {
     let error =
         Registry::open(config(), db, objects, clock.clone(), Some(genesis(clock.now()))).await.err().unwrap();
     assert!(matches!(&error, Error::Internal { reason } if reason.contains("fork")), "{error}");
-}
-
-mod support_broken {
-    use std::ops::Range;
-    use std::sync::Arc;
-
-    use async_trait::async_trait;
-    use futures::stream::BoxStream;
-    use object_store::path::Path;
-    use object_store::{
-        CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-        PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    };
-
-    /// Objects that can be read and not written.
-    #[derive(Debug)]
-    pub struct ReadOnly(pub Arc<dyn ObjectStore>);
-
-    impl std::fmt::Display for ReadOnly {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "read-only {}", self.0)
-        }
-    }
-
-    fn refused<T>() -> Result<T> {
-        Err(object_store::Error::NotImplemented { operation: "write".into(), implementer: "ReadOnly".into() })
-    }
-
-    #[async_trait]
-    impl ObjectStore for ReadOnly {
-        async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
-            refused()
-        }
-
-        async fn put_multipart_opts(
-            &self,
-            _: &Path,
-            _: PutMultipartOptions,
-        ) -> Result<Box<dyn MultipartUpload>> {
-            refused()
-        }
-
-        async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-            self.0.get_opts(path, options).await
-        }
-
-        async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<bytes::Bytes>> {
-            self.0.get_ranges(path, ranges).await
-        }
-
-        fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-            self.0.delete_stream(paths)
-        }
-
-        fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.0.list(prefix)
-        }
-
-        async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-            self.0.list_with_delimiter(prefix).await
-        }
-
-        async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-            refused()
-        }
-    }
 }

@@ -20,6 +20,7 @@ use wargate_core::key::SecretKey;
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::verify::{GivenRecord, Layers, PackageLog, judge_layers};
 use wargate_registry::clock::Clock as _;
+use wargate_registry::limits::ENDORSEMENTS_MAX;
 use wargate_registry::{CustodialRelease, Error, Registry, Released, SignedAct, Submitted};
 
 /// A registry and what the acts of its users are made of.
@@ -332,4 +333,26 @@ async fn an_imported_namespace_is_published_to_elsewhere() {
     let operator = SignedAct { log: LogName::Operator, act: Bytes::new(), endorsements: Vec::new() };
     let refused = registry.submit(operator, WAIT).await;
     assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_has_at_most_its_number_of_endorsements() {
+    let world = World::new(true).await;
+    for (name, endorsers, taken) in [
+        ("acme:below", ENDORSEMENTS_MAX - 1, true),
+        ("acme:at", ENDORSEMENTS_MAX, true),
+        ("acme:above", ENDORSEMENTS_MAX + 1, false),
+    ] {
+        let mut by: Vec<_> = (0..endorsers).map(|seed| key(100 + seed as u8)).collect();
+        by.sort_by_key(|key| key.public().id());
+        let keys = by.iter().map(|key| key.public().clone()).collect();
+        let init = Step::Init { keys, threshold: u32::try_from(endorsers).unwrap() };
+        let act = signed(name, &world.act(name, vec![init], endorsers as u8), &by);
+        let answer = world.registry.submit(act, WAIT).await;
+        match answer {
+            Ok(_) => assert!(taken, "{name}"),
+            Err(Error::Invalid { reason }) => assert!(!taken && reason.contains("at most 64"), "{reason}"),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
 }

@@ -13,11 +13,15 @@ use serde::de::DeserializeOwned;
 use wargate_wire::warg::WargError;
 
 use crate::limits::JSON_BODY_BYTES_MAX;
+use crate::listen::ClientAddress;
 use crate::metrics::REQUEST_SECONDS;
 
 pub(crate) mod body;
+pub(crate) mod cors;
 pub(crate) mod form;
+pub(crate) mod pace;
 pub(crate) mod range;
+mod unread;
 
 use body::BodyError;
 
@@ -95,8 +99,11 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
+    let client = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    let client = client.map(tracing::field::display);
+    let (request, rest) = unread::watch(request);
     let response = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = response.unwrap_or_else(|_| {
+    let mut response = response.unwrap_or_else(|_| {
         tracing::error!("a request ended in a panic; this is a bug in Wargate");
         warg_error(&message(StatusCode::INTERNAL_SERVER_ERROR, "the registry failed"))
     });
@@ -107,9 +114,12 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     metrics::histogram!(REQUEST_SECONDS, &labels).record(elapsed.as_secs_f64());
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if status >= 500 {
-        tracing::warn!(%method, route, status, micros, "answered with a failure");
+        tracing::warn!(client, %method, route, status, micros, "answered with a failure");
     } else {
-        tracing::debug!(%method, route, status, micros, "answered");
+        tracing::debug!(client, %method, route, status, micros, "answered");
+    }
+    if let Some(rest) = rest {
+        rest.settle(&mut response).await;
     }
     response
 }

@@ -5,7 +5,10 @@
 //!
 //! [`Error`]: wargate_registry::Error
 
+mod access;
 mod doors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod limits;
 mod listen;
@@ -13,5 +16,8 @@ mod metrics;
 mod router;
 
 pub use doors::web;
-pub use listen::{raise_descriptor_limit, serve};
+pub use listen::{
+    ClientAddress, ForwardedHeader, ProxyError, Tls, TlsError, Transport, TrustedProxies,
+    raise_descriptor_limit, serve, serve_over,
+};
 pub use router::{Options, api_door, log_door, oci_door, probes, router, warg_door};

@@ -21,7 +21,9 @@ use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, RecordId};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::{RecordStatus, Registry};
-use wargate_server::{Options, router, serve};
+use wargate_server::{
+    ClientAddress, ForwardedHeader, Options, Transport, TrustedProxies, router, serve, serve_over,
+};
 
 const CONTENT_BYTES_MAX: u64 = 1_000_000;
 
@@ -151,4 +153,25 @@ async fn an_end_lets_requests_in_flight_finish() {
     drop(stream);
     site.served.await.unwrap().unwrap();
     wait_published(&site.registry, &author.log(), &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_has_its_clients_address() {
+    let show = async |client: axum::Extension<ClientAddress>| client.0.0.to_string();
+    for (trusted, seen) in [(&[][..], "127.0.0.1"), (&["127.0.0.0/8"], "203.0.113.9")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let trusted_proxies =
+            TrustedProxies::new(trusted.iter().copied(), ForwardedHeader::XForwardedFor).unwrap();
+        let router = axum::Router::new().route("/", axum::routing::get(show));
+        let transport = Transport { trusted_proxies, ..Transport::default() };
+        let served = tokio::spawn(serve_over(listener, transport, router, std::future::pending()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 198.51.100.1, 203.0.113.9\r\n";
+        stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with(&format!("\r\n\r\n{seen}")), "{answer}");
+        served.abort();
+    }
 }

@@ -1,11 +1,14 @@
 //! The folder that holds a registry on one machine: its layout, its format, and the lock that keeps a second
 //! process out.
 //!
-//! Not here: what is inside the files. Layout: `format`, `lock`, `ledger.sqlite`, `objects/`, `uploads/`, `keys/`.
+//! Not here: what is inside the files. Layout: `format`, `lock`, `copying`, `ledger.sqlite`, `objects/`, `uploads/`,
+//! `keys/`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+
+use crate::restored;
 
 /// What the file `format` says, byte for byte.
 pub const FORMAT: &str = "wargate data folder, format 2\n";
@@ -16,6 +19,12 @@ const MARKER_BYTES_MAX: u64 = 256;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
+    /// There is no such folder, or it is not a registry's; nothing was made.
+    #[error("`{}` is no data folder: it has no file `format`", .path.display())]
+    Absent {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process has it.
     #[error("the data folder `{}` is in use by {holder}; stop it or choose another --data", .path.display())]
     InUse {
@@ -63,12 +72,12 @@ pub enum FolderError {
     },
 }
 
-/// A data folder, locked as long as this value lives.
+/// A data folder, locked as long as this value lives, unless it was opened to look into only.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
     /// Closing it releases the lock; the system does so too when the process dies.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl DataFolder {
@@ -86,13 +95,36 @@ impl DataFolder {
         if !exists(&format)? {
             write_format(&path, &format)?;
         }
-        let folder = Self { path, _lock: lock };
+        let folder = Self { path, _lock: Some(lock) };
         create_folder(&folder.objects(), 0o777)?;
         create_folder(&folder.uploads(), 0o777)?;
         create_folder(&folder.keys(), 0o700)?;
         check_private(&folder.keys())?;
         sync_folder(&folder.path)?;
         Ok(folder)
+    }
+
+    /// Opens and locks a folder that is a registry's already; makes nothing in any other.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open_existing(dir: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let mut folder = Self::look_into(dir)?;
+        folder._lock = Some(lock(&folder.path)?);
+        Ok(folder)
+    }
+
+    /// The same without the lock: to read beside the process that has it.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn look_into(dir: impl AsRef<Path>) -> Result<Self, FolderError> {
+        let path = dir.as_ref().to_owned();
+        if !exists(&path.join("format"))? {
+            return Err(FolderError::Absent { path });
+        }
+        check_ours(&path)?;
+        Ok(Self { path, _lock: None })
     }
 
     /// The folder itself.
@@ -126,21 +158,65 @@ impl DataFolder {
     }
 }
 
-fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FolderError + 'a {
+/// What broke off and was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BrokenOff {
+    /// Files.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl DataFolder {
+    /// Removes the files of uploads that a process before this one did not end: the objects' own listing does not tell
+    /// them. Who has the folder is the only process, so before it opens the objects nobody writes to them. With
+    /// `dry_run` they are only counted.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`].
+    pub fn remove_broken_uploads(&self, dry_run: bool) -> Result<BrokenOff, FolderError> {
+        let uploads = self.objects().join("uploads");
+        let mut removed = BrokenOff::default();
+        if !exists(&uploads)? {
+            return Ok(removed);
+        }
+        for entry in fs::read_dir(&uploads).map_err(failed("list", &uploads))? {
+            let entry = entry.map_err(failed("list", &uploads))?;
+            let name = entry.file_name();
+            let is_part = name.to_string_lossy().rsplit_once('#').is_some_and(|(_, number)| {
+                !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+            });
+            if !is_part {
+                continue;
+            }
+            let path = entry.path();
+            let bytes = entry.metadata().map_err(failed("look at", &path))?.len();
+            if !dry_run {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                tracing::info!(path = %path.display(), bytes, reason = "its upload broke off", "removed a file");
+            }
+            removed.count += 1;
+            removed.bytes += bytes;
+        }
+        Ok(removed)
+    }
+}
+
+pub(crate) fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FolderError + 'a {
     move |source| FolderError::Io { action, path: path.to_owned(), source }
 }
 
-fn exists(path: &Path) -> Result<bool, FolderError> {
+pub(crate) fn exists(path: &Path) -> Result<bool, FolderError> {
     path.try_exists().map_err(failed("look for", path))
 }
 
 /// Refuses folders of another format and folders of other people's things.
-fn check_ours(path: &Path) -> Result<(), FolderError> {
+pub(crate) fn check_ours(path: &Path) -> Result<(), FolderError> {
     let mut foreign = None;
     for entry in fs::read_dir(path).map_err(failed("list", path))? {
         let name = entry.map_err(failed("list", path))?.file_name();
-        // Left by a start that was cut off before the format was there.
-        if name != "lock" && name != "format.new" {
+        // Left by a start that was cut off before the format was there, or by a restore.
+        if name != "lock" && name != "format.new" && !restored::is_mark(&name) {
             foreign = Some(name.to_string_lossy().into_owned());
         }
     }
@@ -165,7 +241,7 @@ fn read_marker(path: &Path) -> Result<String, FolderError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn lock(folder: &Path) -> Result<File, FolderError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, FolderError> {
     let path = folder.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -192,16 +268,24 @@ fn lock(folder: &Path) -> Result<File, FolderError> {
 
 /// Whole or not at all, also across a power cut.
 fn write_format(folder: &Path, path: &Path) -> Result<(), FolderError> {
-    let new = folder.join("format.new");
-    let mut file = File::create(&new).map_err(failed("create", &new))?;
-    file.write_all(FORMAT.as_bytes()).map_err(failed("write", &new))?;
-    file.sync_all().map_err(failed("sync", &new))?;
-    fs::rename(&new, path).map_err(failed("create", path))?;
+    write_whole(&folder.join("format.new"), path, FORMAT.as_bytes(), 0o666)?;
     sync_folder(folder)
 }
 
+/// Writes a file under the name `new`, syncs it and moves it to `path`; the folder is the caller's to sync.
+pub(crate) fn write_whole(new: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<(), FolderError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    let mut file = options.open(new).map_err(failed("create", new))?;
+    file.write_all(bytes).map_err(failed("write", new))?;
+    file.sync_all().map_err(failed("sync", new))?;
+    fs::rename(new, path).map_err(failed("create", path))
+}
+
 /// Creates the folder and those above it, if absent; durable.
-fn create_folder(path: &Path, mode: u32) -> Result<(), FolderError> {
+pub(crate) fn create_folder(path: &Path, mode: u32) -> Result<(), FolderError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -221,7 +305,7 @@ fn create_folder(path: &Path, mode: u32) -> Result<(), FolderError> {
     sync_folder(parent)
 }
 
-fn sync_folder(path: &Path) -> Result<(), FolderError> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), FolderError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(failed("sync", path))
 }
 

@@ -16,10 +16,15 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/0001_begin.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_repositories.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/0003_garbage.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/0004_access.sql") },
+    Migration { version: 5, sql: include_str!("../migrations/0005_references.sql") },
+    Migration { version: 6, sql: include_str!("../migrations/0006_sweep.sql") },
+    Migration { version: 7, sql: include_str!("../migrations/0007_tags_and_types.sql") },
 ];
 
 /// The newest schema that this program knows.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 7;
 
 const _: () = assert!(MIGRATIONS.len() as i64 == SCHEMA_VERSION);
 
@@ -68,7 +73,7 @@ pub fn migrate(connection: &mut Connection) -> Result<usize, MigrationError> {
 }
 
 /// The ledger's schema; 0 for an empty one.
-fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+pub(crate) fn schema_version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     if !connection.table_exists(None, "schema_version")? {
         return Ok(0);
     }

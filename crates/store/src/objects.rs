@@ -10,13 +10,18 @@
 //!   256 KiB or more.
 //! * No append, and a multipart upload cannot be taken up again after a restart: uploads are staged elsewhere.
 //! * A put that broke off may leave `NAME#N` beside the object; listings skip those.
-//! * Two first puts into a new folder: the second may return before the first has synced the folder's own entry.
+//! * Two first puts into a new folder: the second may return before the first has synced the folder's own entry. So
+//!   folders are made by us (`folders`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+
+mod folders;
+
+use folders::FilesInFolders;
 
 /// Why the objects could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +39,13 @@ pub enum ObjectsError {
 
 /// The objects in the folder `dir`, which must exist; a put is durable when it returns.
 ///
-/// Emptied folders stay: removing them could race with a put into one.
+/// Emptied folders stay: removing them could race with a put into one. Folders must not be removed by others either
+/// while this lives: it remembers which ones are durable.
 ///
 /// # Errors
 /// [`ObjectsError::Folder`].
 pub fn open_files(dir: &Path) -> Result<Arc<dyn ObjectStore>, ObjectsError> {
     let files = LocalFileSystem::new_with_prefix(dir)
         .map_err(|source| ObjectsError::Folder { path: dir.to_owned(), source })?;
-    Ok(Arc::new(files.with_fsync(true).with_automatic_cleanup(false)))
+    Ok(Arc::new(FilesInFolders::new(files.with_fsync(true).with_automatic_cleanup(false))))
 }

@@ -5,7 +5,7 @@
 //! threads are the ledger's own. A brief read skips them: waking a thread costs ten times what reading a row does.
 //! Not here: settings (`open`), running statements (`run`) and the tables' meaning (`wargate_registry`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,12 +15,17 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use wargate_registry::db::{Batch, Db, DbError, DbKind, Row, Statement};
 
+mod check;
+mod copy;
 mod open;
+mod reading;
 mod run;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{CopyError, copy_ledger};
 pub use open::{OpenError, open_reader, open_writer};
+pub use reading::{ReadError, ReadOnlyLedger};
 pub use run::{READ_BYTES_MAX, READ_ROWS_MAX, Together, read_together, write_together};
 
 /// Batches that share one sync at most: bounds how long the first of them waits, and the transaction's size.
@@ -31,6 +36,15 @@ pub const BATCHES_WAITING_MAX: usize = 1024;
 pub const READS_WAITING_MAX: usize = 1024;
 /// Reader threads, each with its own connection.
 pub const READERS_MAX: usize = 64;
+
+/// What the writer counts.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Transactions that were synced.
+    syncs: AtomicU64,
+    /// Odd while a transaction is under way, another even number after each.
+    generation: AtomicU64,
+}
 
 struct Write {
     batch: Batch,
@@ -52,7 +66,8 @@ pub struct SqliteLedger {
     reads: Option<mpsc::Sender<Read>>,
     /// For reads on the caller's thread.
     brief: Vec<Mutex<Connection>>,
-    syncs: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    path: PathBuf,
     writer: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -69,28 +84,34 @@ impl SqliteLedger {
             return Err(OpenError::Readers { readers });
         }
         let connection = open_writer(path)?;
+        let (writes, waiting_writes) = mpsc::channel(BATCHES_WAITING_MAX);
+        let mut ledger = Self::open_readers(path, readers)?;
+        let counts = Arc::clone(&ledger.counts);
+        ledger.writes = Some(writes);
+        ledger.writer = Some(start("wargate-ledger".to_owned(), move || {
+            write_until_closed(connection, waiting_writes, &counts);
+        })?);
+        Ok(ledger)
+    }
+
+    fn open_readers(path: &Path, readers: usize) -> Result<Self, OpenError> {
         let mut connections = Vec::with_capacity(readers);
         let mut brief = Vec::with_capacity(readers);
         for _ in 0..readers {
             connections.push(open_reader(path)?);
             brief.push(Mutex::new(open::open_brief(path)?));
         }
-        let (writes, waiting_writes) = mpsc::channel(BATCHES_WAITING_MAX);
         let (reads, waiting_reads) = mpsc::channel(READS_WAITING_MAX);
-        let syncs = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&syncs);
         // Built before its threads, so that a thread that fails to start leaves a value whose drop ends the others.
         let mut ledger = Self {
-            writes: Some(writes),
+            writes: None,
             reads: Some(reads),
             brief,
-            syncs,
+            counts: Arc::default(),
+            path: path.to_owned(),
             writer: None,
             readers: Vec::new(),
         };
-        ledger.writer = Some(start("wargate-ledger".to_owned(), move || {
-            write_until_closed(connection, waiting_writes, &count);
-        })?);
         let waiting_reads = Arc::new(Mutex::new(waiting_reads));
         for (number, connection) in connections.into_iter().enumerate() {
             let waiting = Arc::clone(&waiting_reads);
@@ -113,7 +134,7 @@ fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandl
     thread::Builder::new().name(name.clone()).spawn(body).map_err(|source| OpenError::Thread { name, source })
 }
 
-fn write_until_closed(mut connection: Connection, mut waiting: mpsc::Receiver<Write>, syncs: &AtomicU64) {
+fn write_until_closed(mut connection: Connection, mut waiting: mpsc::Receiver<Write>, counts: &Counts) {
     while let Some(first) = waiting.blocking_recv() {
         let mut batches = vec![first.batch];
         let mut callers = vec![first.answer];
@@ -123,9 +144,12 @@ fn write_until_closed(mut connection: Connection, mut waiting: mpsc::Receiver<Wr
             batches.push(next.batch);
             callers.push(next.answer);
         }
+        // In the one order of all threads: who reads an even number after this sees what it wrote.
+        counts.generation.fetch_add(1, Ordering::SeqCst);
         let together = write_together(&mut connection, &batches);
+        counts.generation.fetch_add(1, Ordering::SeqCst);
         if together.synced {
-            syncs.fetch_add(1, Ordering::Relaxed);
+            counts.syncs.fetch_add(1, Ordering::Relaxed);
         }
         for (caller, answer) in callers.into_iter().zip(together.answers) {
             // A caller that went away does not undo what it asked for.
@@ -160,7 +184,8 @@ impl Db for SqliteLedger {
     }
 
     async fn write(&self, batch: Batch) -> Result<(), DbError> {
-        let closed = || DbError::Failed { reason: "the ledger's writer has ended".to_owned() };
+        let closed =
+            || DbError::Failed { reason: "the ledger has no writer: it is open to read only".to_owned() };
         let (answer, answered) = oneshot::channel();
         let writes = self.writes.as_ref().ok_or_else(closed)?;
         writes.send(Write { batch, answer }).await.map_err(|_| closed())?;
@@ -170,8 +195,24 @@ impl Db for SqliteLedger {
         })?
     }
 
+    async fn check(&self) -> Result<Vec<String>, DbError> {
+        check::check(self).await
+    }
+
     fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
+        self.counts.syncs.load(Ordering::Relaxed)
+    }
+
+    fn generation(&self) -> Option<u64> {
+        let generation = self.counts.generation.load(Ordering::SeqCst);
+        generation.is_multiple_of(2).then_some(generation)
+    }
+
+    fn file_bytes(&self) -> Option<u64> {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        let bytes = std::fs::metadata(&self.path).ok()?.len();
+        Some(bytes + std::fs::metadata(wal).map_or(0, |wal| wal.len()))
     }
 
     fn kind(&self) -> DbKind {

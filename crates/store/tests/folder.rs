@@ -70,3 +70,22 @@ fn a_start_that_was_cut_off_is_taken_up() {
     DataFolder::open(dir.path()).unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "wargate data folder, format 2\n");
 }
+
+#[test]
+fn uploads_that_broke_off_are_removed_and_nothing_else() {
+    let dir = tempdir().unwrap();
+    let folder = DataFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.remove_broken_uploads(false).unwrap().count, 0);
+    let uploads = folder.objects().join("uploads");
+    fs::create_dir(&uploads).unwrap();
+    for name in ["a#1", "b#12", "whole", "odd#", "odd#x1"] {
+        fs::write(uploads.join(name), name).unwrap();
+    }
+    let told = folder.remove_broken_uploads(true).unwrap();
+    assert_eq!((told.count, told.bytes), (2, 7));
+    assert_eq!(fs::read_dir(&uploads).unwrap().count(), 5);
+    assert_eq!(folder.remove_broken_uploads(false).unwrap(), told);
+    let mut left: Vec<_> = fs::read_dir(&uploads).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["odd#", "odd#x1", "whole"]);
+}

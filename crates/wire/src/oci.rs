@@ -3,6 +3,7 @@
 //! Everything here is a pure function of text or bytes. Not here: HTTP types, authorisation, and which package a
 //! repository is. Source: `spec/oci.md`.
 
+pub mod challenge;
 pub mod error;
 pub mod list;
 pub mod manifest;
@@ -11,3 +12,4 @@ mod percent;
 pub mod query;
 pub mod range;
 pub mod reference;
+pub mod scope;

@@ -23,14 +23,14 @@ const ENDED_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A server under load; ended by its id when dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 impl Server {
     /// Its process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -72,7 +72,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// Makes sure that a package of Debian's is there: `path` is in it.
-pub(super) fn debian(package: &str, path: &str) -> Result<PathBuf> {
+pub(crate) fn debian(package: &str, path: &str) -> Result<PathBuf> {
     let path = PathBuf::from(path);
     if !path.exists() {
         run::must(Command::new("apt-get").args(["install", "-y", "-qq", package]))?;
@@ -84,8 +84,12 @@ pub(super) fn debian(package: &str, path: &str) -> Result<PathBuf> {
 }
 
 /// Wargate as it is when nothing is configured.
-pub(super) fn wargate(folder: &Path) -> Result<Server> {
-    let binary = checkout::target().join("release/wargate");
+pub(crate) fn wargate(folder: &Path) -> Result<Server> {
+    wargate_at(&checkout::target().join("release/wargate"), folder)
+}
+
+/// The same of this build.
+pub(crate) fn wargate_at(binary: &Path, folder: &Path) -> Result<Server> {
     let mut command = Command::new(binary);
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("start wargate")?;
@@ -96,7 +100,7 @@ pub(super) fn wargate(folder: &Path) -> Result<Server> {
 }
 
 /// The Warg reference.
-pub(super) fn warg_server(binary: &Path, folder: &Path, database: Option<&str>) -> Result<Server> {
+pub(crate) fn warg_server(binary: &Path, folder: &Path, database: Option<&str>) -> Result<Server> {
     std::fs::create_dir_all(folder)?;
     let address = format!("127.0.0.1:{}", free_port()?);
     let mut command = Command::new(binary);
@@ -110,7 +114,7 @@ pub(super) fn warg_server(binary: &Path, folder: &Path, database: Option<&str>) 
 }
 
 /// The OCI reference on files, configured as Debian does but for its logs, which are off.
-pub(super) fn docker_registry(binary: &Path, folder: &Path) -> Result<Server> {
+pub(crate) fn docker_registry(binary: &Path, folder: &Path) -> Result<Server> {
     std::fs::create_dir_all(folder)?;
     let address = format!("127.0.0.1:{}", free_port()?);
     let config = folder.join("config.yml");
@@ -136,8 +140,17 @@ http:
     Server::start(Command::new(binary).arg("serve").arg(&config), address)
 }
 
+/// The OCI registry of crates.io, on files, without its logs.
+pub(crate) fn ferro(binary: &Path, folder: &Path) -> Result<Server> {
+    std::fs::create_dir_all(folder)?;
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let mut command = Command::new(binary);
+    command.env("FERRO_OCI_LISTEN", &address).env("FERRO_OCI_STORAGE_DIR", folder).env("RUST_LOG", "off");
+    Server::start(&mut command, address)
+}
+
 /// nginx on a folder of files: what reading can cost at least.
-pub(super) fn nginx(binary: &Path, folder: &Path, files: &Path) -> Result<Server> {
+pub(crate) fn nginx(binary: &Path, folder: &Path, files: &Path) -> Result<Server> {
     std::fs::create_dir_all(folder)?;
     let address = format!("127.0.0.1:{}", free_port()?);
     let config = folder.join("nginx.conf");
@@ -173,14 +186,14 @@ http {{
 }
 
 /// A PostgreSQL of Debian's, on a folder of its own.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     binaries: PathBuf,
     folder: PathBuf,
     port: u16,
 }
 
 impl Postgres {
-    pub(super) fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let binaries = debian("postgresql", "/usr/lib/postgresql/15/bin")?;
         let folder = std::env::temp_dir().join(format!("wargate-bench-pg-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
@@ -203,7 +216,7 @@ impl Postgres {
     }
 
     /// The URL of a new database.
-    pub(super) fn database(&self, round: usize) -> Result<String> {
+    pub(crate) fn database(&self, round: usize) -> Result<String> {
         let name = format!("round{round}");
         self.as_postgres(&format!("createdb -h 127.0.0.1 -p {} {name}", self.port))?;
         Ok(format!("postgres://postgres@127.0.0.1:{}/{name}", self.port))

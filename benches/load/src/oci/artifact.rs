@@ -17,7 +17,10 @@ const SECTION: &str = "load";
 
 /// All that a run pushes.
 pub struct Load {
+    namespace: &'static str,
     run: String,
+    /// The number of the first one that is pushed now; those before it were pushed already.
+    first: usize,
     pub artifacts: usize,
     layer_bytes: usize,
     repositories: usize,
@@ -40,21 +43,30 @@ pub struct Artifact {
 }
 
 impl Load {
-    /// The flags `--artifacts`, `--layer-bytes`, `--repositories` and `--run`.
+    /// The flags `--artifacts`, `--layer-bytes`, `--repositories` and `--run`, and `--first` if some are there.
     pub fn of(options: &Options) -> Result<Self> {
         let load = Self {
+            namespace: records::NAMESPACE,
             run: options.text("run")?,
+            first: options.number_or("first", 0)?,
             artifacts: options.number("artifacts")?,
             layer_bytes: options.number("layer-bytes")?,
             repositories: options.number("repositories")?,
         };
+        ensure!(load.first < load.artifacts, "nothing is left to push");
         ensure!(load.repositories > 0 && load.artifacts >= load.repositories, "a repository would be empty");
         Ok(load)
     }
 
+    /// Artifacts without end, of which each is made when it is asked for.
+    pub fn new(namespace: &'static str, run: String, layer_bytes: usize, repositories: usize) -> Self {
+        Self { namespace, run, first: 0, artifacts: usize::MAX, layer_bytes, repositories }
+    }
+
     /// A repository's name: that of a package, so that its versions are releases.
     pub fn repository(&self, number: usize) -> Result<String> {
-        Ok(records::name(&self.run, number)?.as_str().replace(':', "/"))
+        let name = records::name(&self.run, number)?;
+        Ok(format!("{}/{}", self.namespace, name.name()))
     }
 
     /// Every repository with its tags.
@@ -102,9 +114,9 @@ impl Load {
         Ok(Artifact { repository, tag, layer, config, manifest })
     }
 
-    /// All of them.
+    /// All that are pushed now.
     pub fn all(&self) -> Result<Vec<Artifact>> {
-        (0..self.artifacts).map(|number| self.artifact(number)).collect()
+        (self.first..self.artifacts).map(|number| self.artifact(number)).collect()
     }
 }
 
@@ -140,19 +152,23 @@ fn module(seed: &Digest, size: usize) -> Result<Vec<u8>> {
     module.extend((0..5).map(|at| ((length >> (7 * at)) & 0x7f) as u8 | if at < 4 { 0x80 } else { 0 }));
     module.push(SECTION.len() as u8);
     module.extend(SECTION.as_bytes());
-    // The seed itself, then what SplitMix64 makes of its beginning.
     module.extend(seed.as_bytes());
+    fill(&mut module, seed, size);
+    Ok(module)
+}
+
+/// Makes `bytes` `size` long with what SplitMix64 makes of a seed's beginning.
+pub fn fill(bytes: &mut Vec<u8>, seed: &Digest, size: usize) {
     let mut state = seed.as_bytes().iter().take(8).fold(0, |state, byte| state << 8 | u64::from(*byte));
-    while module.len() < size {
+    while bytes.len() < size {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = state;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         word ^= word >> 31;
-        let left = (size - module.len()).min(8);
-        module.extend(&word.to_le_bytes()[..left]);
+        let left = (size - bytes.len()).min(8);
+        bytes.extend(&word.to_le_bytes()[..left]);
     }
-    Ok(module)
 }
 
 #[cfg(test)]
@@ -162,7 +178,7 @@ mod tests {
     use super::*;
 
     fn load(artifacts: usize, layer_bytes: usize) -> Load {
-        Load { run: "a".to_owned(), artifacts, layer_bytes, repositories: 3 }
+        Load { namespace: "load", run: "a".to_owned(), first: 0, artifacts, layer_bytes, repositories: 3 }
     }
 
     #[test]

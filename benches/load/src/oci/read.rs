@@ -104,6 +104,37 @@ pub async fn head_manifest(options: &Options) -> Result<Value> {
     reading.measure("head", 1, requests, each).await
 }
 
+/// Manifests alone, by their tags.
+pub async fn get_manifest(options: &Options) -> Result<Value> {
+    let reading = Reading::of(options)?;
+    let mut manifests = Vec::new();
+    for artifact in reading.load.all()? {
+        let request = get_as(&reading.target.server, &artifact.manifest_path(), MANIFEST_TYPE);
+        manifests.push(Expected { request, digest: artifact.manifest.digest });
+    }
+    let each = async |connection: &mut Connection, manifest: &Expected| manifest.fetch(connection).await;
+    reading.measure("get_manifest", 1, manifests, each).await
+}
+
+/// What a client asks that looks for a version: the tags, and where one of them points.
+pub async fn resolve(options: &Options) -> Result<Value> {
+    let reading = Reading::of(options)?;
+    let server = &reading.target.server;
+    check_tags(server, &reading.load).await?;
+    let mut requests = Vec::new();
+    for artifact in reading.load.all()? {
+        let list = get(server, &format!("/v2/{}/tags/list", artifact.repository));
+        requests.push([list, head_as(server, &artifact.manifest_path(), MANIFEST_TYPE)]);
+    }
+    let each = async |connection: &mut Connection, requests: &[Vec<u8>; 2]| {
+        for request in requests {
+            connection.send(request).await?.must_be(200)?;
+        }
+        Ok(())
+    };
+    reading.measure("resolve", 2, requests, each).await
+}
+
 /// Lists of tags, as `wkg` asks for them: without a length.
 pub async fn tags(options: &Options) -> Result<Value> {
     let reading = Reading::of(options)?;
@@ -134,7 +165,8 @@ pub async fn check_tags(server: &str, load: &Load) -> Result<Vec<(Vec<u8>, usize
     Ok(lists)
 }
 
-fn listed(answer: &Answer) -> Result<Vec<String>> {
+/// The tags in a list.
+pub fn listed(answer: &Answer) -> Result<Vec<String>> {
     let list: Value = serde_json::from_slice(&answer.body)?;
     let tags = list["tags"].as_array().context("a list without tags")?;
     Ok(tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect())

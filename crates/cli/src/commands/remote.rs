@@ -2,17 +2,19 @@
 //! in which proof is told.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use semver::Version;
 use serde_json::{Value, json};
 use wargate_client::{
-    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, VerifiedPackage,
-    VerifiedRelease,
+    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, Unauthorized,
+    VerifiedPackage, VerifiedRelease,
 };
 use wargate_core::name::PackageName;
 
+use crate::credentials::Docker;
 use crate::error::{CommandError, Kind};
 use crate::registries;
 use crate::ui;
@@ -70,14 +72,15 @@ pub(crate) fn now_seconds() -> u64 {
 }
 
 impl Remote {
-    /// The registry that has a package. The one place where a command gets its client: credentials for a host are to
-    /// be found and given to it here.
+    /// The registry that has a package, with Docker's credentials if it asks for some. The one place where a command
+    /// gets its client.
     pub(crate) fn client(&self, name: &PackageName) -> Result<Registry, CommandError> {
         let url = match &self.registry {
             Some(url) => url.clone(),
             None => registries::url(name)?,
         };
-        Registry::new(&url).map_err(|error| CommandError::usage(error.to_string()))
+        let registry = Registry::new(&url).map_err(|error| CommandError::usage(error.to_string()))?;
+        Ok(registry.with_credentials(Arc::new(Docker::of_environment())))
     }
 
     /// What a check allows.
@@ -132,6 +135,10 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::Unreachable { .. } => {
             CommandError::new(Kind::Network, text).hint("is the registry running, and is --registry its URL?")
         }
+        Error::Unauthorized { host, reason, .. } => denied(host, reason, text),
+        Error::Refused { status: 401 | 403, .. } => {
+            CommandError::new(Kind::Denied, text).hint(Docker::of_environment().looked())
+        }
         Error::Refused { .. } | Error::Malformed { .. } => CommandError::new(Kind::Network, text),
         Error::NoSuchPackage { .. } | Error::NoSuchRelease { .. } | Error::NoLiveRelease { .. } => {
             CommandError::new(Kind::Verification, text).hint("`wargate info NS:NAME` lists what there is")
@@ -153,6 +160,18 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         }
         Error::Pin { .. } | Error::Sign { .. } => CommandError::config(text),
         _ => CommandError::internal(text),
+    }
+}
+
+/// What to do where a host asked for credentials.
+fn denied(host: &str, reason: &Unauthorized, text: String) -> CommandError {
+    let denied = CommandError::new(Kind::Denied, text);
+    match reason {
+        Unauthorized::NotPrivate => denied.hint(format!("name it by https: --registry https://{host}")),
+        Unauthorized::Elsewhere { .. } => denied.hint("tell the registry's operator"),
+        _ => denied
+            .hint(format!("`docker login {host}` or `podman login {host}` keeps credentials for it"))
+            .hint(Docker::of_environment().looked()),
     }
 }
 

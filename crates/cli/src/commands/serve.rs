@@ -10,20 +10,25 @@ use tokio::net::TcpListener;
 use wargate_core::authority;
 use wargate_registry::clock::{Clock, SystemClock};
 use wargate_registry::inspector::{Inspectors, Program};
-use wargate_registry::{Config, Genesis, Registry};
-use wargate_server::Options;
-use wargate_store::{DataFolder, SqliteLedger, open_files};
+use wargate_registry::limits::FILE_PART_BYTES;
+use wargate_registry::{Access, Config, Genesis, Registry};
+use wargate_server::{Options, Tls};
+use wargate_store::{DataFolder, FolderRoom, SqliteLedger, open_files};
 
 use crate::config::ServeConfig;
 use crate::error::{CommandError, Kind};
 use crate::keys::{self, RegistryKeys};
 use crate::{origin, ui};
 
+mod reach;
+
+use reach::Wanted;
+
 const LISTEN_DEFAULT: &str = "127.0.0.1:8090";
-const DATA_DEFAULT: &str = "wargate-data";
+pub(super) const DATA_DEFAULT: &str = "wargate-data";
 
 /// Connections of the ledger that answer long reads beside the writer.
-const LEDGER_READERS: usize = 2;
+pub(super) const LEDGER_READERS: usize = 2;
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -39,6 +44,18 @@ pub(crate) struct Serve {
     /// The URL under which clients reach the registry
     #[arg(long, value_name = "URL", env = "WARGATE_PUBLIC_URL")]
     public_url: Option<String>,
+    /// Speak TLS with this chain of certificates, a PEM file; it and the key are read anew on SIGHUP
+    #[arg(long, value_name = "FILE", env = "WARGATE_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the first certificate, a PEM file
+    #[arg(long, value_name = "FILE", env = "WARGATE_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// Proxies that may say who the client is, by address or network (10.0.0.0/8)
+    #[arg(long, value_name = "ADDRESS", env = "WARGATE_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<String>,
+    /// Serve others without any encryption, here or by a proxy
+    #[arg(long)]
+    plain_http: bool,
     /// Start open to everybody on an address that is not loopback
     #[arg(long)]
     open: bool,
@@ -57,23 +74,41 @@ impl Serve {
             .map_err(|error| CommandError::config(format!("couldn't listen on `{listen}`: {error}")))?;
         let address = listener.local_addr().map_err(|error| CommandError::internal(error.to_string()))?;
         self.check_open(&address)?;
+        let reach = self.wanted(&config).check(&address)?;
         let data = self.data.clone().or(config.data.clone()).unwrap_or(PathBuf::from(DATA_DEFAULT));
         let folder = DataFolder::open(&data).map_err(|error| CommandError::config(error.to_string()))?;
-        let registry = open_registry(&folder, &config, &address).await?;
-        let public_url = self.public_url.clone().or(config.public_url.clone());
-        let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
-        let url = format!("http://{address}");
-        let greeting = greeting(&registry, &folder, public_url.as_deref().unwrap_or(&url));
-        let router = wargate_server::router(registry.clone(), Options { public_url });
+        super::restore::check_may_sign(folder.path())?;
+        let access = config.access(self.open || address.ip().is_loopback())?;
+        let registry = open_registry(&folder, &config, access, &address).await?;
+        let url = reach.public_url.as_deref().unwrap_or(&reach.local_url);
+        let greeting = greeting(&registry, &folder, url);
+        let router = wargate_server::router(registry.clone(), Options { public_url: reach.public_url });
         // Before the line that scripts wait for: what they send then must find its listener.
         let told_to_end = told_to_end()?;
-        ui::announce(&format!("listening on {url}"));
+        if let Some(tls) = &reach.transport.tls {
+            reload_when_told(tls.clone())?;
+        }
+        ui::announce(&format!("listening on {}", reach.local_url));
         ui::announce(&greeting);
-        wargate_server::serve(listener, router, told_to_end)
+        wargate_server::serve_over(listener, reach.transport, router, told_to_end)
             .await
             .map_err(|error| CommandError::internal(format!("couldn't serve: {error}")))?;
         registry.close().await;
         Ok(())
+    }
+
+    /// What flags and environment say of how clients reach it, else what the configuration says.
+    fn wanted(&self, config: &ServeConfig) -> Wanted {
+        let own = &self.trusted_proxies;
+        let trusted_proxies = if own.is_empty() { &config.trusted_proxies } else { own };
+        Wanted {
+            public_url: self.public_url.clone().or(config.public_url.clone()),
+            tls_cert: self.tls_cert.clone().or(config.tls_cert.clone()),
+            tls_key: self.tls_key.clone().or(config.tls_key.clone()),
+            trusted_proxies: trusted_proxies.clone(),
+            forwarded_header: config.forwarded_header.clone(),
+            plain_http: self.plain_http || config.plain_http,
+        }
     }
 
     /// Without a configuration only a loopback address is open to whoever comes.
@@ -91,6 +126,7 @@ impl Serve {
 async fn open_registry(
     folder: &DataFolder,
     config: &ServeConfig,
+    access: Access,
     address: &SocketAddr,
 ) -> Result<Registry, CommandError> {
     let broken = |error: &dyn std::fmt::Display| CommandError::internal(error.to_string());
@@ -107,10 +143,19 @@ async fn open_registry(
     // Untrusted files are parsed by this same program, elsewhere; also when its file was replaced meanwhile.
     registry.inspector = Arc::new(Inspectors::new(Program::new("/proc/self/exe", ["inspect"])));
     registry.imports = imports;
+    registry.access = access;
     registry.link_hosts.clone_from(&config.link_hosts);
     if let Some(bytes) = config.content_bytes_max {
         registry.content_bytes_max = bytes;
     }
+    registry.retention = config.retention();
+    registry.leave = Some(Arc::new(folder.leave()));
+    folder.remove_broken_uploads(false).map_err(|error| broken(&error))?;
+    registry.room = Some(Arc::new(FolderRoom::new([folder.path().to_owned(), folder.objects()])));
+    if let Some(bytes) = config.free_bytes_floor {
+        registry.free_bytes_floor = bytes;
+    }
+    registry.upload_part_bytes = FILE_PART_BYTES;
     let db = SqliteLedger::open(folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
     let objects = open_files(&folder.objects()).map_err(|error| broken(&error))?;
     Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), genesis).await.map_err(|error| {
@@ -156,13 +201,14 @@ fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> String {
             folder.keys().display()
         );
     }
-    let host = url.split_once("://").map_or(url, |(_, host)| host);
+    let (scheme, host) = url.split_once("://").unwrap_or(("", url));
+    let insecure = if scheme == "https" { String::new() } else { format!("--insecure {host} ") };
     text + &format!(
         "\nThis registry is {root}. Pin it wherever you verify:\n\
              \x20 wargate trust add {url} --root {root}\n\
              \nLook at its packages: {url}/\n\
              \nPublish with wkg 0.16:\n\
-             \x20 wkg oci push --insecure {host} {host}/acme/hello:1.0.0 hello.wasm\n\
+             \x20 wkg oci push {insecure}{host}/acme/hello:1.0.0 hello.wasm\n\
              Or with warg 0.10:\n\
              \x20 warg config --registry {url} --keyring-backend flat-file\n\
              \x20 warg key new\n\
@@ -188,6 +234,22 @@ fn told_to_end() -> Result<impl Future<Output = ()>, CommandError> {
         }
         tracing::info!("told to end: finishing what is in flight");
     })
+}
+
+/// Reads certificate and key anew whenever SIGHUP comes.
+fn reload_when_told(tls: Tls) -> Result<(), CommandError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut told = signal(SignalKind::hangup())
+        .map_err(|error| CommandError::internal(format!("couldn't hear signals: {error}")))?;
+    tokio::spawn(async move {
+        while told.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("the certificate was read anew; new connections get it"),
+                Err(error) => tracing::error!(%error, "the certificate from before is kept"),
+            }
+        }
+    });
+    Ok(())
 }
 
 fn start_log(json: bool) {

@@ -41,7 +41,7 @@ pub(crate) fn module(payload: &[u8]) -> Vec<u8> {
 pub(crate) struct Signed {
     pub(crate) log: LogId,
     pub(crate) id: RecordId,
-    body: Value,
+    pub(crate) body: Value,
 }
 
 impl Author {
@@ -52,8 +52,16 @@ impl Author {
 
     /// Signs the next record: a release of `content`, with `init` before it in the first one.
     pub(crate) fn release(&self, version: &str, content: &[u8]) -> Signed {
-        let mut entries =
-            vec![PackageEntry::Release { version: version.parse().unwrap(), content: Digest::of(content) }];
+        self.releases(&[(version, content)])
+    }
+
+    /// The same with several releases in one record.
+    pub(crate) fn releases(&self, releases: &[(&str, &[u8])]) -> Signed {
+        let entry = |(version, content): &(&str, &[u8])| PackageEntry::Release {
+            version: version.parse().unwrap(),
+            content: Digest::of(content),
+        };
+        let mut entries: Vec<_> = releases.iter().map(entry).collect();
         if self.head.is_none() {
             entries.insert(0, PackageEntry::Init { key: self.key.public().clone() });
         }
@@ -104,4 +112,40 @@ pub(crate) async fn publish(
         }
     }
     Ok(false)
+}
+
+/// The longest wait of [`try_publish`] for a verdict, in polls.
+const POLLS_MAX: usize = 200;
+
+/// Hands a record in, uploads what is missing, and waits a second or so. `Ok(None)` once it is published, `Ok(Some)`
+/// with the first answer that refuses, or 202 if the verdict is still to come; `Err` when the server is gone.
+pub(crate) async fn try_publish(
+    http: &reqwest::Client,
+    url: &str,
+    signed: &Signed,
+    content: &[u8],
+) -> Result<Option<(u16, String)>, reqwest::Error> {
+    let at = format!("{url}/v1/package/{}/record", signed.log);
+    let mut answer = http.post(&at).json(&signed.body).send().await?;
+    for _ in 0..POLLS_MAX {
+        let status = answer.status();
+        if !status.is_success() {
+            return Ok(Some((status.as_u16(), answer.text().await?)));
+        }
+        let state: Value = answer.json().await?;
+        match state["state"].as_str() {
+            Some("published") => return Ok(None),
+            Some("sourcing") => {
+                let to = format!("{at}/{}/content/{}", signed.id, Digest::of(content));
+                let uploaded = http.post(to).body(content.to_vec()).send().await?;
+                if !uploaded.status().is_success() {
+                    return Ok(Some((uploaded.status().as_u16(), uploaded.text().await?)));
+                }
+            }
+            Some("processing") => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            _ => return Ok(Some((status.as_u16(), state.to_string()))),
+        }
+        answer = http.get(format!("{at}/{}", signed.id)).send().await?;
+    }
+    Ok(Some((202, "no verdict yet".to_owned())))
 }

@@ -4,6 +4,10 @@
 
 pub(crate) mod author;
 pub(crate) mod corpus;
+pub(crate) mod load;
+pub(crate) mod mounts;
+pub(crate) mod oci;
+pub(crate) mod seen;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -15,7 +19,14 @@ const START_MAX: Duration = Duration::from_secs(60);
 
 /// `wargate` with nothing of the environment that could change what it does.
 pub(crate) fn wargate(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wargate"));
+    wargate_under(&[], args)
+}
+
+/// The same as the last arguments of another program.
+pub(crate) fn wargate_under(outer: &[&str], args: &[&str]) -> Command {
+    let words = [outer, &[env!("CARGO_BIN_EXE_wargate")]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WARGATE_") {
             command.env_remove(name);
@@ -27,6 +38,9 @@ pub(crate) fn wargate(args: &[&str]) -> Command {
         .env_remove("NO_COLOR")
         .env_remove("WKG_CONFIG_FILE")
         .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_RUNTIME_DIR")
+        .env_remove("DOCKER_CONFIG")
+        .env_remove("REGISTRY_AUTH_FILE")
         .env("HOME", "/nonexistent")
         .env("COLUMNS", "100")
         .stdin(Stdio::null());
@@ -72,8 +86,30 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data: &Path, args: &[&str]) -> Self {
-        let mut server = Self::start_unread(data, args);
-        let out = server.child.stdout.take().unwrap();
+        Self::start_unread(data, args).told_where()
+    }
+
+    /// Under another program that leaves it its process.
+    pub(crate) fn start_under(outer: &[&str], data: &Path) -> Self {
+        let mut command =
+            wargate_under(outer, &["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        Self { child: command.spawn().unwrap(), url: String::new(), lines: None }.told_where()
+    }
+
+    fn told_where(mut self) -> Self {
+        self.read_lines();
+        self
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Learns its URL from the first line, and keeps the others.
+    fn read_lines(&mut self) {
+        let out = self.child.stdout.take().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -83,9 +119,8 @@ impl Server {
             }
         });
         let first = told.recv_timeout(START_MAX).expect("it says where it listens");
-        server.url = first.strip_prefix("listening on ").expect("the first line").to_owned();
-        server.lines = Some(told);
-        server
+        self.url = first.strip_prefix("listening on ").expect("the first line").to_owned();
+        self.lines = Some(told);
     }
 
     /// Its standard output is nobody's yet, and its URL unknown.
@@ -102,10 +137,42 @@ impl Server {
         self.url = line.trim_end().strip_prefix("listening on ").expect("the first line").to_owned();
     }
 
+    /// Starts it with at most so many open descriptors, its log in a file.
+    pub(crate) fn start_logged(data: &Path, log: &Path, descriptors: Option<u32>, args: &[&str]) -> Self {
+        let serve = wargate(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        let mut command = match descriptors {
+            None => serve,
+            Some(most) => {
+                let mut limited = Command::new("prlimit");
+                limited
+                    .arg(format!("--nofile={most}:{most}"))
+                    .arg(serve.get_program())
+                    .args(serve.get_args());
+                for (name, value) in serve.get_envs() {
+                    match value {
+                        Some(value) => limited.env(name, value),
+                        None => limited.env_remove(name),
+                    };
+                }
+                limited
+            }
+        };
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut server = Self { child: command.spawn().unwrap(), url: String::new(), lines: None };
+        server.read_lines();
+        server
+    }
+
     /// Sends a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Whether it ended by now, and how.
+    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

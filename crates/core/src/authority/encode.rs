@@ -66,6 +66,8 @@ struct StateMessage {
     publish_ever: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "8")]
     admitted: Vec<AdmittedMessage>,
+    #[prost(string, tag = "9")]
+    policy: String,
 }
 
 /// A record and its time.
@@ -245,6 +247,7 @@ impl State {
             commit_ever: self.commit_ever.iter().map(ToString::to_string).collect(),
             publish_ever: self.publish_ever.iter().map(|key| key.as_bytes().to_vec()).collect(),
             admitted: self.admitted.iter().map(admitted).collect(),
+            policy: self.policy.to_string(),
         }
         .encode_to_vec()
     }
@@ -284,6 +287,7 @@ impl State {
                 .into_iter()
                 .map(admitted)
                 .collect::<Result<BTreeSet<_>, StateError>>()?,
+            policy: parse("policy", &message.policy)?,
         };
         field("head", (state.head.is_some() != state.roles.is_empty()).then_some(()))?;
         if state.encode() == bytes { Ok(state) } else { Err(StateError::NotCanonical) }

@@ -260,7 +260,11 @@ impl State {
         }
         next.check_limits(doing.time)?;
         next.used.retain(|_, until| *until >= doing.time);
-        next.used.insert(Act::digest(&opened.act), act.not_after);
+        // One that releases cannot be done again: its versions are taken for ever. Remembered, each would make the next
+        // release dearer.
+        if !act.steps.iter().any(|step| matches!(step, Step::Release(_))) {
+            next.used.insert(Act::digest(&opened.act), act.not_after);
+        }
         next.head = Some((doing.record, doing.time));
         let entries = match self.log.layer() {
             Layer::Operator => {
@@ -282,6 +286,7 @@ impl State {
             _ if begins => Err(step_refused(step.name(), "the log begins with Init")),
             Step::Grant(grant) => self.grant(grant, id, doing),
             Step::Admit { name, key } => self.admit(name, key, doing),
+            Step::Annotate { kind, subject, value } => self.annotate(*kind, subject, value, doing),
             Step::Release(release) => self.release(release, doing),
             Step::Yank { version, .. } => self.yank(version, doing),
             _ => Err(not_yet(step)),
@@ -322,7 +327,8 @@ fn check_kind(step: &Step, log: &LogName) -> Result<(), Refusal> {
         Step::Init { .. } | Step::Grant(_) => (true, true),
         Step::Release(_) | Step::Yank { .. } => (layer == Layer::Package, true),
         Step::Admit { .. } => (layer == Layer::Namespace, true),
-        Step::Revoke(_) | Step::Annotate { .. } => (true, false),
+        Step::Annotate { .. } => (true, layer == Layer::Namespace),
+        Step::Revoke(_) => (true, false),
         Step::Recover { .. } => (layer != Layer::Operator, false),
         Step::Import { .. } | Step::Takedown { .. } => (layer == Layer::Operator, false),
     };

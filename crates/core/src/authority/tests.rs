@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::*;
-use crate::act::{Act, Endorsement, Grant, Step, endorse};
+use crate::act::{Act, AnnotationKind, Endorsement, Grant, Step, endorse};
 use crate::envelope::Envelope;
 use crate::id::Layer;
 use crate::key::{Algorithm, SecretKey};
@@ -14,6 +14,7 @@ use role::Scope;
 
 mod attacks;
 mod layers;
+mod policies;
 mod releases;
 mod replay;
 mod world;

@@ -145,6 +145,12 @@ impl Slot {
 }
 
 impl Page {
+    /// Whether a page right below this one lies in that segment.
+    #[must_use]
+    pub fn leads_to(&self, segment: u64) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Page(below) if below.segment == segment))
+    }
+
     /// All hashes of a page at `page_depth`: of its slots, then of each level above, the root last.
     pub(crate) fn levels(&self, page_depth: usize) -> Vec<Vec<Digest>> {
         let height = slot_height(page_depth);
@@ -406,6 +412,25 @@ fn rewrite(
     let page_ref = PageRef { hash: page.hash(depth), segment };
     made.push((page_ref, page));
     Ok(page_ref)
+}
+
+/// The pages right below `old` that a commit replaced, each with the one that took its place right below `new`;
+/// `new` is the page that the commit made in place of `old`.
+///
+/// # Errors
+/// [`MapError::Wrong`] if no commit can have made the one of the other: keys never leave the map.
+pub fn replaced_below(old: &Page, new: &Page) -> Result<Vec<(PageRef, PageRef)>, MapError> {
+    let mut replaced = Vec::new();
+    for (was, is) in old.slots.iter().zip(&new.slots) {
+        match (was, is) {
+            (Slot::Page(was), Slot::Page(is)) if was != is => replaced.push((*was, *is)),
+            (Slot::Page(_), Slot::Page(_)) | (Slot::Empty | Slot::Leaf { .. }, _) => {}
+            (Slot::Page(_), Slot::Empty | Slot::Leaf { .. }) => {
+                return Err(MapError::Wrong { reason: "keys below it are gone" });
+            }
+        }
+    }
+    Ok(replaced)
 }
 
 /// A page with one key, moved down from the page above.

@@ -20,16 +20,24 @@ pub const SEGMENT_PAGES_MAX: u32 = 16_384;
 /// Writes the pages of one commit.
 #[must_use]
 pub fn encode(pages: &[(PageRef, Page)]) -> Vec<u8> {
-    let bodies: Vec<Vec<u8>> = pages.iter().map(|(_, page)| page.encode()).collect();
+    let pages: Vec<(Digest, Vec<u8>)> =
+        pages.iter().map(|(page_ref, page)| (page_ref.hash, page.encode())).collect();
+    write(&pages)
+}
+
+fn write<B: AsRef<[u8]>>(pages: &[(Digest, B)]) -> Vec<u8> {
     let mut segment = (pages.len() as u32).to_be_bytes().to_vec();
     let mut offset = (COUNT_BYTES + LINE_BYTES * pages.len() as u64) as u32;
-    for ((page_ref, _), body) in pages.iter().zip(&bodies) {
-        segment.extend_from_slice(page_ref.hash.as_bytes());
+    for (hash, body) in pages {
+        let length = body.as_ref().len() as u32;
+        segment.extend_from_slice(hash.as_bytes());
         segment.extend_from_slice(&offset.to_be_bytes());
-        segment.extend_from_slice(&(body.len() as u32).to_be_bytes());
-        offset += body.len() as u32;
+        segment.extend_from_slice(&length.to_be_bytes());
+        offset += length;
     }
-    segment.extend(bodies.into_iter().flatten());
+    for (_, body) in pages {
+        segment.extend_from_slice(body.as_ref());
+    }
     segment
 }
 
@@ -77,6 +85,23 @@ impl SegmentIndex {
     pub fn find(&self, hash: &Digest) -> Option<Range<u64>> {
         self.0.iter().find(|(found, _)| found == hash).map(|(_, range)| range.clone())
     }
+}
+
+/// The segment without the pages that are dead, and how many pages are left in it.
+///
+/// # Errors
+/// [`MapError::Malformed`].
+pub fn without(bytes: &[u8], is_dead: impl Fn(&Digest) -> bool) -> Result<(Vec<u8>, u64), MapError> {
+    let short = MapError::Malformed { reason: "it is too short" };
+    let mut kept = Vec::new();
+    for (hash, range) in SegmentIndex::decode(bytes)?.0 {
+        let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+        let body = range.and_then(|(start, end)| bytes.get(start..end)).ok_or(short.clone())?;
+        if !is_dead(&hash) {
+            kept.push((hash, body));
+        }
+    }
+    Ok((write(&kept), kept.len() as u64))
 }
 
 /// All pages of the segment that the commit of tree size `segment` made, the root first.

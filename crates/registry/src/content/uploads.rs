@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use wargate_component::Inspection;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
@@ -13,6 +14,7 @@ use crate::db::Batch;
 use crate::error::Error;
 use crate::publish;
 use crate::shared::Shared;
+use crate::status;
 use crate::tables::inspections;
 use crate::tables::pending::{self, PendingRow, PendingState};
 
@@ -24,6 +26,7 @@ pub struct Upload {
     incoming: Incoming,
     /// Somebody else brought it meanwhile: its bytes are checked, nothing is kept.
     present: bool,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Starts to receive content for a record that waits for it.
@@ -38,28 +41,30 @@ pub(crate) async fn begin(
     let rows = shared.db.read(vec![pending::select_one(log, record)]).await?.pop().unwrap_or_default();
     let Some(row) = pending::rows(rows)?.into_iter().next() else {
         // Unknown, or judged already: the status says which.
-        publish::status(&shared, log, record).await?;
+        status::of(&shared, log, record).await?;
         return Err(Error::NotSourcing { record: *record });
     };
     if row.state != PendingState::Sourcing {
         return Err(Error::NotSourcing { record: *record });
     }
-    let present = !publish::missing_of(&shared, &row).await?.contains(digest);
+    let present = !status::contents_of(&shared, &row).await?.missing.contains(digest);
     if present {
         if !row.record()?.contents().any(|named| named == *digest) {
             return Err(Error::NotSourcing { record: *record });
         }
         incoming.check_only();
     }
-    Ok(Upload { shared, row, digest: *digest, incoming, present })
+    Ok(Upload { shared, row, digest: *digest, incoming, present, turn: None })
 }
 
 impl Upload {
     /// Takes in more bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond the limit; [`Error::Internal`] if they cannot be written.
+    /// [`Error::TooLarge`] beyond the limit; [`Error::Busy`] while so many others bring theirs; [`Error::Internal`] if
+    /// they cannot be written.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.shared.take_turn(&mut self.turn, self.incoming.received() + bytes.len() as u64)?;
         self.incoming.write(bytes).await
     }
 
@@ -69,20 +74,21 @@ impl Upload {
     /// [`Error::DigestMismatch`] if other bytes came than were announced; then nothing is kept.
     /// [`Error::ContentRefused`] if they may not be released; then the record is rejected.
     pub async fn finish(self) -> Result<(), Error> {
-        let Self { shared, row, digest, incoming, present } = self;
-        let arrived = incoming.finish(&digest).await?;
+        let Self { shared, row, digest, incoming, present, turn: _turn } = self;
+        let arrived = incoming.finish(&digest.into()).await?;
         if present {
             return go_on(&shared, &row, &digest, Batch::new()).await;
         }
         let inspection = match inspect(&shared, &row, &arrived).await {
             Ok(inspection) => inspection,
             Err(Error::ContentRefused { reason }) => {
-                publish::reject(&shared, &row, &reason).await?;
+                status::reject(&shared, &row, &reason).await?;
                 return Err(Error::ContentRefused { reason });
             }
             Err(error) => return Err(error),
         };
-        let batch = vec![arrived.row(shared.clock.now_ms()), inspections::insert(&digest, &inspection)?];
+        let mut batch = Batch::from(arrived.rows(&shared));
+        batch.push(inspections::insert(&digest, &inspection)?);
         go_on(&shared, &row, &digest, batch).await
     }
 }
@@ -96,9 +102,9 @@ async fn inspect(shared: &Shared, row: &PendingRow, arrived: &Arrived) -> Result
 
 /// Writes the content's row, and lets the record be judged if this was all that it waited for.
 async fn go_on(shared: &Shared, row: &PendingRow, digest: &Digest, batch: Batch) -> Result<(), Error> {
-    let missing = publish::missing_of(shared, row).await?;
-    if missing.iter().all(|other| other == digest) {
-        publish::go_on(shared, row, batch, Duration::ZERO).await.map(drop)
+    let contents = status::contents_of(shared, row).await?;
+    if contents.missing.iter().all(|other| other == digest) {
+        status::go_on(shared, row, &contents, batch, Duration::ZERO).await.map(drop)
     } else {
         Ok(shared.db.write(batch).await?)
     }

@@ -1,4 +1,4 @@
-//! Reading a repository: manifests by tag and digest, and the list of tags.
+//! Reading a repository: manifests by tag and digest.
 //!
 //! In the repository of a logged package versions and `latest` follow from the log alone; a stored tag of that form
 //! never shadows a release (`spec/oci.md`, "The Wasm artifact").
@@ -12,19 +12,25 @@ use wargate_core::name::PackageName;
 use wargate_wire::oci::manifest::ManifestType;
 use wargate_wire::oci::reference::{ContentDigest, Reference, Tag};
 
-use super::{Repository, sha256};
-use crate::content::{Arrived, HostedContent};
+use super::Repository;
+use crate::access::Action;
+use crate::content::{Arrived, leases};
+use crate::content_cache;
+use crate::db::Batch;
 use crate::error::Error;
 use crate::limits::DERIVED_AT_ONCE_MAX;
 use crate::tables::releases::ReleaseRow;
 use crate::tables::repositories::{ManifestRow, NewManifest};
-use crate::tables::{content, inspections, logs, releases, repositories};
+use crate::tables::tagged::{self, Released};
+use crate::tables::{content, inspections, logs, references, releases, repositories, sweep};
 
 /// A manifest as it was pushed, or as a release's bytes give it.
 #[derive(Debug, Clone)]
 pub struct StoredManifest {
     /// Its digest.
     pub digest: Digest,
+    /// The digest by which it is known: the one by which it was pushed, of a release the one that its record names.
+    pub named: ContentDigest,
     /// Its media type.
     pub media_type: String,
     /// Its bytes.
@@ -47,22 +53,40 @@ impl Repository {
     /// # Errors
     /// [`Error::UnknownManifest`], [`Error::UnknownRepository`].
     pub async fn manifest(&self, reference: &Reference) -> Result<StoredManifest, Error> {
-        let found = match reference {
-            Reference::Digest(digest) => self.manifest_by_digest(digest).await?.map(|row| (row, false)),
-            Reference::Tag(tag) => self.manifest_by_tag(tag).await?,
+        self.check(Action::Pull)?;
+        let ask = async {
+            Ok(match reference {
+                Reference::Digest(digest) => self.manifest_by_digest(digest).await?.map(|row| (row, false)),
+                Reference::Tag(tag) => self.manifest_by_tag(tag).await?,
+            })
         };
+        let question = (self.name.clone(), reference.clone());
+        let found = self.shared.answers.manifests.get(&*self.shared.db, question, ask).await?;
         let Some((row, yanked)) = found else { return Err(self.unknown(reference).await?) };
-        let bytes = HostedContent::new(row.digest, row.content, self.shared.objects.clone()).bytes().await?;
-        Ok(StoredManifest { digest: row.digest, media_type: row.media_type, bytes, yanked })
+        if matches!(reference, Reference::Digest(_)) {
+            self.keep_leased(&row).await;
+        }
+        let hosted = content_cache::hosted(&self.shared, &row.digest, row.size).await?;
+        // Removed between two looks.
+        let Some(hosted) = hosted else { return Err(self.unknown(reference).await?) };
+        let bytes = hosted.bytes().await?;
+        Ok(StoredManifest { digest: row.digest, named: row.named, media_type: row.media_type, bytes, yanked })
     }
 
-    async fn unknown(&self, reference: &Reference) -> Result<Error, Error> {
-        let name = self.name.clone();
+    /// The error of a manifest that is not here.
+    pub(super) async fn unknown(&self, reference: &Reference) -> Result<Error, Error> {
+        let (repository, reference) = (self.name.clone(), reference.to_string());
+        self.unknown_in(Error::UnknownManifest { repository, reference }).await
+    }
+
+    /// What is not in this repository, or the repository itself, if there is no such: then that is all that is told,
+    /// as of one that may not be seen.
+    pub(super) async fn unknown_in(&self, unknown: Error) -> Result<Error, Error> {
         let known = self.shared.db.read(vec![repositories::select(&self.name)]).await?.pop();
         if known.is_some_and(|rows| !rows.is_empty()) || self.logged().await?.is_some() {
-            return Ok(Error::UnknownManifest { repository: name, reference: reference.to_string() });
+            return Ok(unknown);
         }
-        Ok(Error::UnknownRepository { repository: name })
+        Ok(Error::UnknownRepository { repository: self.name.clone() })
     }
 
     /// The log behind this repository, if its name is a package's that has begun.
@@ -73,8 +97,17 @@ impl Repository {
         Ok(logs::one(rows)?.map(|row| Logged { name, log, number: row.first_index }))
     }
 
+    /// A manifest that somebody asks for by its digest stays, though no tag names it.
+    async fn keep_leased(&self, row: &ManifestRow) {
+        if leases::is_due(&self.shared, row.pushed_ms, self.shared.config.retention.untagged()) {
+            let now_ms = self.shared.clock.now_ms();
+            let renewal = vec![sweep::lease_manifest(&self.name, &row.digest, now_ms)];
+            leases::try_renew(&self.shared, renewal).await;
+        }
+    }
+
     async fn manifest_by_digest(&self, digest: &ContentDigest) -> Result<Option<ManifestRow>, Error> {
-        let digest = sha256(digest)?;
+        let Some(digest) = self.known_as(digest).await? else { return Ok(None) };
         if let Some(row) = self.manifest_row(&digest).await? {
             return Ok(Some(row));
         }
@@ -88,20 +121,34 @@ impl Repository {
 
     /// The manifest, and whether it is of a yanked release.
     async fn manifest_by_tag(&self, tag: &Tag) -> Result<Option<(ManifestRow, bool)>, Error> {
-        let version = tag.version();
-        if (version.is_some() || tag.is_latest())
+        if let Some(version) = tag.version()
+            && let Some(name) = self.package()
+        {
+            let statement = tagged::select_released(&LogId::package(&name), &self.name, &version);
+            let rows = self.shared.db.read(vec![statement]).await?.pop();
+            match tagged::released(rows.unwrap_or_default())? {
+                Some(Released::Never) => return Ok(None),
+                Some(Released::As { manifest: Some(row), yanked }) => return Ok(Some((row, yanked))),
+                Some(Released::As { manifest: None, .. }) => return self.manifest_of_version(&version).await,
+                None => {}
+            }
+        }
+        if tag.is_latest()
             && let Some(logged) = self.logged().await?
         {
-            let release = match version {
-                Some(version) => self.released(&logged, &version).await?,
-                None => latest(self.releases(&logged).await?),
-            };
-            let Some(release) = release else { return Ok(None) };
-            let row = self.manifest_of(&logged, &release).await?;
-            return Ok(row.map(|row| (row, release.yanked.is_some())));
+            let Some(release) = latest(self.releases(&logged).await?) else { return Ok(None) };
+            return Ok(self.manifest_of(&logged, &release).await?.map(|row| (row, false)));
         }
         let rows = self.shared.db.read(vec![repositories::select_tagged(&self.name, tag)]).await?.pop();
         Ok(repositories::manifest(rows.unwrap_or_default())?.map(|row| (row, false)))
+    }
+
+    /// The same of a version whose manifest is not here yet.
+    async fn manifest_of_version(&self, version: &Version) -> Result<Option<(ManifestRow, bool)>, Error> {
+        let Some(logged) = self.logged().await? else { return Ok(None) };
+        let Some(release) = self.released(&logged, version).await? else { return Ok(None) };
+        let row = self.manifest_of(&logged, &release).await?;
+        Ok(row.map(|row| (row, release.yanked.is_some())))
     }
 
     async fn released(&self, logged: &Logged, version: &Version) -> Result<Option<ReleaseRow>, Error> {
@@ -112,30 +159,6 @@ impl Repository {
     async fn releases(&self, logged: &Logged) -> Result<Vec<ReleaseRow>, Error> {
         let rows = self.shared.db.read(vec![releases::select_all(&logged.log)]).await?.pop();
         releases::rows(rows.unwrap_or_default())
-    }
-
-    /// All tags, in byte order: what was pushed, and what follows from the log. Yanked versions are not listed, and
-    /// `latest` neither, though it can be pulled: `wkg` warns of every tag that is no version.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRepository`].
-    pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
-        let statements = vec![repositories::select(&self.name), repositories::select_tags(&self.name)];
-        let mut answers = self.shared.db.read(statements).await?.into_iter();
-        let begun = !answers.next().unwrap_or_default().is_empty();
-        let mut tags = repositories::tags(answers.next().unwrap_or_default())?;
-        match self.logged().await? {
-            None if !begun => return Err(Error::UnknownRepository { repository: self.name.clone() }),
-            None => {}
-            Some(logged) => {
-                tags.retain(|tag| tag.version().is_none() && !tag.is_latest());
-                let live = self.releases(&logged).await?.into_iter().filter(|row| row.yanked.is_none());
-                // A version with build metadata, or a very long one, has no tag.
-                tags.extend(live.filter_map(|row| row.version.to_string().parse::<Tag>().ok()));
-                tags.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-            }
-        }
-        Ok(tags)
     }
 
     /// The manifest of a release: the one that its record names, or the one that its bytes give.
@@ -192,16 +215,19 @@ impl Repository {
             media_type: ManifestType::OciManifest.as_str(),
             artifact_type: None,
             subject: None,
+            sha512: None,
         };
-        let batch = vec![
-            config.row(now_ms),
-            manifest.row(now_ms),
+        let mut batch = Batch::from(config.rows(&self.shared));
+        batch.extend(manifest.rows(&self.shared));
+        batch.extend([
             repositories::begin(&self.name, now_ms),
             repositories::link(&self.name, &release.content, now_ms),
             repositories::link(&self.name, &config.digest, now_ms),
             repositories::insert_manifest(&row, now_ms),
+            references::insert_part(&self.name, &manifest.digest, &release.content),
+            references::insert_part(&self.name, &manifest.digest, &config.digest),
             inspections::insert_derived(logged.number, &release.version, &manifest.digest),
-        ];
+        ]);
         self.shared.db.write(batch).await?;
         Ok(Some(manifest.digest))
     }

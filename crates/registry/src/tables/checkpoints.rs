@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
+use wargate_core::digest::Digest;
 use wargate_core::key::KeyId;
 use wargate_core::time::Time;
 
@@ -14,12 +15,17 @@ const SELECT: &str = "select c.size, c.seconds, c.root, c.map_root, c.key_id, c.
      from checkpoints c join current_checkpoint p on c.size = p.size and c.seconds = p.seconds";
 
 /// The statements that make `next` the current checkpoint in place of `previous`, or fail the batch; `delegated` is
-/// the latest time of any delegated record under it.
-pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint, delegated: Time) -> Batch {
+/// the latest time of any delegated record under it, `segment` the digest of the map segment that it lays down.
+pub(crate) fn swap(
+    previous: Option<&Checkpoint>,
+    next: &SignedCheckpoint,
+    delegated: Time,
+    segment: Option<&Digest>,
+) -> Batch {
     let checkpoint = &next.checkpoint;
     let insert = Statement::new(
-        "insert into checkpoints (size, seconds, root, map_root, key_id, warg_signature, note_signature) \
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into checkpoints (size, seconds, root, map_root, key_id, warg_signature, note_signature, segment) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         vec![
             int(checkpoint.size),
             int(checkpoint.time),
@@ -28,6 +34,7 @@ pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint, deleg
             bytes(next.key_id.as_bytes()),
             text(&next.warg_signature),
             text(&next.note_signature),
+            segment.map_or(Value::Null, |digest| bytes(digest.as_bytes())),
         ],
     );
     let [seconds, nanos] = time(delegated);
@@ -49,6 +56,15 @@ pub(crate) fn swap(previous: Option<&Checkpoint>, next: &SignedCheckpoint, deleg
         }
     };
     vec![insert, swap.must_affect(1)]
+}
+
+/// Fails the batch if another checkpoint is current.
+pub(crate) fn stays(current: &Checkpoint) -> Statement {
+    Statement::new(
+        "update current_checkpoint set size = size where one = 1 and size = $1 and seconds = $2",
+        vec![int(current.size), int(current.time)],
+    )
+    .must_affect(1)
 }
 
 /// The current checkpoint: [`one`].
@@ -89,6 +105,37 @@ pub(crate) fn one(rows: Vec<Row>) -> Result<Option<SignedCheckpoint>, Error> {
         warg_signature: columns.parse("signature")?,
         note_signature: columns.parse("signature")?,
     }))
+}
+
+/// The digest of the map segment of a commit, if it is known: [`segment`].
+pub(crate) fn select_segment(size: u64) -> Statement {
+    Statement::new("select max(segment) from checkpoints where size = $1", vec![int(size)])
+}
+
+pub(crate) fn segment(rows: Vec<Row>) -> Result<Option<Digest>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let bytes = Columns::of(row).optional_bytes("segment")?;
+    Ok(bytes.and_then(|bytes| Digest::from_slice(&bytes)))
+}
+
+/// Says what the map segment of a commit is now; `None` before it is written anew, so that no crash leaves a wrong word.
+pub(crate) fn set_segment(size: u64, digest: Option<&Digest>) -> Statement {
+    Statement::new(
+        "update checkpoints set segment = $2 where size = $1 \
+         and seconds = (select min(c.seconds) from checkpoints c where c.size = $1)",
+        vec![int(size), digest.map_or(Value::Null, |digest| bytes(digest.as_bytes()))],
+    )
+}
+
+/// Of map segments: the tree size of each, and its digest if that is known.
+pub(crate) fn segments(rows: Vec<Row>) -> Result<Vec<(u64, Option<Digest>)>, Error> {
+    let row = |row| {
+        let mut columns = Columns::of(row);
+        let size = columns.unsigned("tree size")?;
+        let digest = columns.optional_bytes("segment")?;
+        Ok((size, digest.and_then(|bytes| Digest::from_slice(&bytes))))
+    };
+    rows.into_iter().map(row).collect()
 }
 
 pub(crate) fn insert_staged(base: u64, size: u64, segment: Bytes) -> Statement {

@@ -22,17 +22,41 @@ pub(crate) fn insert(digest: &Digest, size: u64, inline: Option<Bytes>, stored_m
     )
 }
 
-/// Whether it is stored, or known to be elsewhere: [`exists`].
-pub(crate) fn select_exists(digest: &Digest) -> Statement {
+/// Where content is, for who wants to release it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Missing,
+    /// Only where publishers say that it is.
+    Elsewhere,
+    /// Stored here, and nobody looked yet what it is.
+    Uninspected,
+    Inspected,
+}
+
+/// Where content is: [`presence`].
+pub(crate) fn select_presence(digest: &Digest) -> Statement {
     Statement::new(
-        "select 1 where exists (select 1 from content where digest = $1) \
-         or exists (select 1 from content_sources where digest = $1)",
+        "select (select stored_ms from content where digest = $1), \
+         (select leased_ms from content_leases where digest = $1), \
+         case when exists (select 1 from inspections where digest = $1) then 1 else 0 end, \
+         case when exists (select 1 from content_sources where digest = $1) then 1 else 0 end",
         vec![bytes(digest.as_bytes())],
     )
 }
 
-pub(crate) fn exists(rows: &[Row]) -> bool {
-    !rows.is_empty()
+/// Where it is, and of what is stored, since when it is leased, in ms.
+pub(crate) fn presence(rows: &[Row]) -> Result<(Presence, Option<u64>), Error> {
+    let Some(row) = rows.first() else { return Ok((Presence::Missing, None)) };
+    let mut columns = Columns::of(row.clone());
+    let stored_ms = columns.optional_unsigned("time")?;
+    let leased_ms = stored_ms.max(columns.optional_unsigned("time")?);
+    let (inspected, elsewhere) = (columns.int("presence")?, columns.int("presence")?);
+    Ok(match (stored_ms, inspected, elsewhere) {
+        (Some(_), 1, _) => (Presence::Inspected, leased_ms),
+        (Some(_), ..) => (Presence::Uninspected, leased_ms),
+        (None, _, 1) => (Presence::Elsewhere, None),
+        _ => (Presence::Missing, None),
+    })
 }
 
 pub(crate) fn select(digest: &Digest) -> Statement {
@@ -66,6 +90,24 @@ pub(crate) fn sources(rows: Vec<Row>) -> Result<Vec<(String, Option<u64>)>, Erro
         .map(|row| {
             let mut columns = Columns::of(row);
             Ok((columns.text("url")?, columns.optional_unsigned("size")?))
+        })
+        .collect()
+}
+
+/// Stored content that is an object, by digest after one of them, at most `limit`: [`objects`].
+pub(crate) fn select_objects(after: Option<&Digest>, limit: usize) -> Statement {
+    Statement::new(
+        "select digest, size from content where digest > $1 and bytes is null order by digest limit $2",
+        vec![bytes(after.map_or(&[], |digest| digest.as_bytes().as_slice())), int(limit as u64)],
+    )
+}
+
+/// `(digest, size)` of each.
+pub(crate) fn objects(rows: Vec<Row>) -> Result<Vec<(Digest, u64)>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.digest("digest")?, columns.unsigned("size")?))
         })
         .collect()
 }

@@ -2,12 +2,12 @@
 //!
 //! They follow from `records` alone and are written in the same transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wargate_core::authority;
 use wargate_core::id::LogId;
 use wargate_core::key::{KeyId, PublicKey};
-use wargate_core::name::{LogName, PackageName};
+use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Accepted, Effect};
 use wargate_core::v1::package::{Head, KeyState, PermissionSet};
 
@@ -69,13 +69,14 @@ pub(crate) fn names(rows: Vec<Row>) -> Result<BTreeMap<u64, LogName>, Error> {
         .collect()
 }
 
-/// Names of packages in order, after one of them, that hold a text: [`package_names`].
+/// Names of packages in the order of their repositories, after one of those, that hold a text: [`package_names`].
 pub(crate) fn select_packages(holding: &str, after: &str, limit: usize) -> Statement {
     let escaped: String =
         holding.chars().flat_map(|c| ['\\', c].into_iter().skip(usize::from(c.is_alphanumeric()))).collect();
     Statement::new(
-        "select name from logs where name > $1 and name like '%:%' and name like $2 escape '\\' order by name limit $3",
-        vec![text(after), text(&format!("%{escaped}%")), int(limit as u64)],
+        "select name from logs where replace(name, ':', '/') > $1 and name like '%:%' and name like $2 escape '\\' \
+         order by replace(name, ':', '/') limit $3",
+        vec![text(&after.replace(':', "/")), text(&format!("%{escaped}%")), int(limit as u64)],
     )
 }
 
@@ -176,7 +177,25 @@ fn upsert_key(log: u64, id: &KeyId, state: &KeyState) -> Statement {
 
 fn upsert_state(log: u64, state: &authority::State) -> Statement {
     Statement::new(
-        "insert into log_states (log, state) values ($1, $2) on conflict (log) do update set state = excluded.state",
-        vec![int(log), Value::Bytes(state.encode().into())],
+        "insert into log_states (log, state, private) values ($1, $2, $3) \
+         on conflict (log) do update set state = excluded.state, private = excluded.private",
+        state_row(log, state),
     )
+}
+
+/// The columns of `log_states`.
+pub(crate) fn state_row(log: u64, state: &authority::State) -> Row {
+    vec![int(log), Value::Bytes(state.encode().into()), int(state.policy().private.into())]
+}
+
+/// The namespaces that are private now: [`private`].
+pub(crate) fn select_private() -> Statement {
+    Statement::new(
+        "select l.name from log_states s join logs l on l.first_idx = s.log where s.private = 1",
+        vec![],
+    )
+}
+
+pub(crate) fn private(rows: Vec<Row>) -> Result<BTreeSet<Namespace>, Error> {
+    rows.into_iter().map(|row| Columns::of(row).parse("namespace")).collect()
 }

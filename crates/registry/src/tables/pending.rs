@@ -55,10 +55,14 @@ impl PendingRow {
     }
 }
 
+/// Fails the batch if the record is pending already, or has its verdict: nothing would end the row.
 pub(crate) fn insert(row: &PendingRow, received_ms: u64) -> Statement {
     Statement::new(
         "insert into pending (seq, log_id, record_id, kind, name, body, received_ms, state) \
-         values ($1, $2, $3, 0, $4, $5, $6, $7)",
+         select $1, $2, $3, 0, $4, $5, $6, $7 \
+         where not exists (select 1 from logs l join records r on r.log = l.first_idx \
+                           where l.log_id = $2 and r.record_id = $3) \
+         and not exists (select 1 from rejected where log_id = $2 and record_id = $3)",
         vec![
             int(row.seq),
             bytes(row.log.as_bytes()),
@@ -69,6 +73,7 @@ pub(crate) fn insert(row: &PendingRow, received_ms: u64) -> Statement {
             int(row.state.code()),
         ],
     )
+    .must_affect(1)
 }
 
 pub(crate) fn delete(log: &LogId, record: &RecordId) -> Statement {
@@ -109,6 +114,16 @@ pub(crate) fn select_ready(limit: usize) -> Statement {
         "select seq, log_id, record_id, name, body, state from pending \
                        where state = 1 order by seq limit $1",
         vec![int(limit as u64)],
+    )
+}
+
+/// Pending records after one of them, in the order of their ids: [`rows`].
+pub(crate) fn select_after(after: Option<&PendingRow>, limit: usize) -> Statement {
+    let id = |of: fn(&PendingRow) -> &[u8]| after.map_or_else(|| bytes(&[]), |row| bytes(of(row)));
+    Statement::new(
+        "select seq, log_id, record_id, name, body, state from pending \
+         where (log_id, record_id) > ($1, $2) order by log_id, record_id limit $3",
+        vec![id(|row| row.log.as_bytes()), id(|row| row.record.as_bytes()), int(limit as u64)],
     )
 }
 

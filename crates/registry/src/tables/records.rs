@@ -15,13 +15,15 @@ pub(crate) struct RecordRow {
     pub(crate) log: LogId,
     pub(crate) record: RecordId,
     pub(crate) envelope: Envelope,
+    /// Whether it is for its namespace's people only.
+    pub(crate) private: bool,
 }
 
 /// `log` is the log's number: the index of its first record.
-pub(crate) fn insert(index: u64, log: u64, record: &RecordId, envelope: Bytes) -> Statement {
+pub(crate) fn insert(index: u64, log: u64, record: &RecordId, envelope: Bytes, private: bool) -> Statement {
     Statement::new(
-        "insert into records (idx, log, record_id, envelope) values ($1, $2, $3, $4)",
-        vec![int(index), int(log), bytes(record.as_bytes()), Value::Bytes(envelope)],
+        "insert into records (idx, log, record_id, envelope, private) values ($1, $2, $3, $4, $5)",
+        vec![int(index), int(log), bytes(record.as_bytes()), Value::Bytes(envelope), int(private.into())],
     )
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn index(rows: Vec<Row>) -> Result<Option<u64>, Error> {
 /// Records of one log with `from <= index < to`, at most `limit`: [`rows`].
 pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> Statement {
     Statement::new(
-        "select r.idx, l.log_id, r.record_id, r.envelope from logs l join records r on r.log = l.first_idx \
+        "select r.idx, l.log_id, r.record_id, r.envelope, r.private from logs l join records r on r.log = l.first_idx \
          where l.log_id = $1 and r.idx >= $2 and r.idx < $3 order by r.idx limit $4",
         vec![bytes(log.as_bytes()), int(from), int(to), int(limit as u64)],
     )
@@ -49,7 +51,7 @@ pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> State
 /// All records with `from <= index < to`: [`rows`].
 pub(crate) fn select_range(from: u64, to: u64) -> Statement {
     Statement::new(
-        "select r.idx, l.log_id, r.record_id, r.envelope from records r join logs l on l.first_idx = r.log \
+        "select r.idx, l.log_id, r.record_id, r.envelope, r.private from records r join logs l on l.first_idx = r.log \
          where r.idx >= $1 and r.idx < $2 order by r.idx",
         vec![int(from), int(to)],
     )
@@ -63,7 +65,8 @@ pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<RecordRow>, Error> {
             let (log, record) = (columns.log_id()?, columns.record_id()?);
             let envelope = Envelope::decode(&columns.bytes("envelope")?)
                 .map_err(|error| Error::internal(&format!("read the record at index {index}"), error))?;
-            Ok(RecordRow { index, log, record, envelope })
+            let private = columns.int("privacy")? != 0;
+            Ok(RecordRow { index, log, record, envelope, private })
         })
         .collect()
 }

@@ -31,6 +31,14 @@ pub(crate) struct ReleaseRow {
     fact: Option<bytes::Bytes>,
 }
 
+/// The packages that released some content: [`super::logs::package_names`].
+pub(crate) fn select_packages(content: &Digest) -> Statement {
+    Statement::new(
+        "select distinct l.name from releases r join logs l on l.first_idx = r.log where r.content = $1",
+        vec![bytes(content.as_bytes())],
+    )
+}
+
 /// One version: [`rows`].
 pub(crate) fn select(log: &LogId, version: &Version) -> Statement {
     Statement::new(
@@ -82,19 +90,16 @@ pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<ReleaseRow>, Error> {
 
 fn row(row: Row) -> Result<ReleaseRow, Error> {
     let mut columns = Columns::of(row);
-    let digest = |bytes: Option<bytes::Bytes>| -> Result<Option<Digest>, Error> {
-        bytes.map(|bytes| Digest::from_slice(&bytes).ok_or_else(|| odd("a digest"))).transpose()
-    };
     Ok(ReleaseRow {
         version: columns.parse("version")?,
         content: columns.digest("content digest")?,
-        manifest: digest(columns.optional_bytes("manifest digest")?)?,
+        manifest: columns.optional_digest("manifest digest")?,
         index: columns.unsigned("index")?,
         record: columns.record_id()?,
         time: columns.time()?,
         yanked: columns.optional_time()?,
-        by_key: digest(columns.optional_bytes("key id")?)?.map(KeyId::from_digest),
-        yanked_by: digest(columns.optional_bytes("key id")?)?.map(KeyId::from_digest),
+        by_key: columns.optional_digest("key id")?.map(KeyId::from_digest),
+        yanked_by: columns.optional_digest("key id")?.map(KeyId::from_digest),
         fact: columns.optional_bytes("fact")?,
     })
 }

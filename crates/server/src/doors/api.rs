@@ -9,14 +9,14 @@ use wargate_wire::api::openapi;
 
 use super::catalog;
 use crate::http;
-use crate::router::Door;
-use error::Failed;
+use crate::router::Mount;
+pub(crate) use error::Failed;
 
 pub(super) mod error;
 mod submit;
 
 /// All routes of this door.
-pub(crate) fn routes() -> Router<Door> {
+pub(crate) fn routes() -> Router<Mount> {
     catalog::api_routes()
         .route("/api/openapi.json", get(async || http::json(StatusCode::OK, &openapi())))
         .route("/api/packages/{namespace}/{name}/releases", post(submit::release))

@@ -3,7 +3,7 @@
 //! One function fetches each value; a page, its `.json` twin and `/api` cannot tell three stories.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,7 +14,7 @@ use wargate_wire::oci::query::Query;
 use super::warg::base_url;
 use super::web::{self, PACKAGES_PER_PAGE, RESERVED_NAMESPACES, Site};
 use crate::http;
-use crate::router::Door;
+use crate::router::{Door, Mount};
 
 mod values;
 
@@ -28,14 +28,14 @@ enum Form {
 }
 
 /// The values without pages.
-pub(super) fn api_routes() -> Router<Door> {
+pub(super) fn api_routes() -> Router<Mount> {
     Router::new()
         .route("/api/packages", get(api_list))
         .route("/api/packages/{namespace}/{name}", get(api_package))
         .route("/api/packages/{namespace}/{name}/{version}", get(api_release))
 }
 
-pub(crate) fn page_routes() -> Router<Door> {
+pub(crate) fn page_routes() -> Router<Mount> {
     Router::new()
         .route("/", get(list_page))
         .route("/index.json", get(api_list))
@@ -44,14 +44,14 @@ pub(crate) fn page_routes() -> Router<Door> {
         .route("/{namespace}/{name}/{version}", get(release_page).fallback(not_a_page))
 }
 
-async fn api_list(State(door): State<Door>, RawQuery(query): RawQuery) -> Response {
+async fn api_list(door: Door, RawQuery(query): RawQuery) -> Response {
     match list(&door, query.as_deref().unwrap_or_default()).await {
         Ok(list) => json(&list),
         Err(failed) => failed.into_response(),
     }
 }
 
-async fn list_page(State(door): State<Door>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+async fn list_page(door: Door, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let site = site(&door, &headers);
     match list(&door, &query).await {
@@ -63,7 +63,7 @@ async fn list_page(State(door): State<Door>, headers: HeaderMap, RawQuery(query)
     }
 }
 
-async fn api_package(State(door): State<Door>, Path((namespace, name)): Path<(String, String)>) -> Response {
+async fn api_package(door: Door, Path((namespace, name)): Path<(String, String)>) -> Response {
     match package(&door, &namespace, &name).await {
         Ok(package) => json(&package),
         Err(failed) => failed.into_response(),
@@ -71,7 +71,7 @@ async fn api_package(State(door): State<Door>, Path((namespace, name)): Path<(St
 }
 
 async fn package_page(
-    State(door): State<Door>,
+    door: Door,
     headers: HeaderMap,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
@@ -90,7 +90,7 @@ async fn package_page(
 }
 
 async fn api_release(
-    State(door): State<Door>,
+    door: Door,
     Path((namespace, name, version)): Path<(String, String, String)>,
 ) -> Response {
     match release(&door, &namespace, &name, &version).await {
@@ -100,7 +100,7 @@ async fn api_release(
 }
 
 async fn release_page(
-    State(door): State<Door>,
+    door: Door,
     headers: HeaderMap,
     Path((namespace, name, version)): Path<(String, String, String)>,
 ) -> Response {
@@ -133,7 +133,7 @@ async fn not_a_page(request: Request) -> Response {
     }
 }
 
-async fn asset(State(door): State<Door>, headers: HeaderMap, Path(name): Path<String>) -> Response {
+async fn asset(door: Door, headers: HeaderMap, Path(name): Path<String>) -> Response {
     match web::asset(&name) {
         Some(asset) => web::respond_asset(asset),
         None => not_found(format!("there is no asset `{name}`")).page(&site(&door, &headers)),

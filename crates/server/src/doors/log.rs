@@ -1,6 +1,6 @@
 //! The log door: immutable static files and one checkpoint (`spec/transparency.md`, "Tiles" and "Ours").
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_registry::{Error, StaticFile, StaticPath};
@@ -12,7 +12,7 @@ use crate::router::Door;
 const CHECKPOINT_CACHING: HeaderValue = HeaderValue::from_static("public, max-age=2");
 
 /// Serves a file.
-pub(crate) async fn file(State(door): State<Door>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+pub(crate) async fn file(door: Door, Path(path): Path<String>, headers: HeaderMap) -> Response {
     let Ok(parsed) = path.parse::<StaticPath>() else { return not_found() };
     // An immutable file needs no look at the disk to tell that it is the same.
     let etag = format!("\"{path}\"");
@@ -34,7 +34,6 @@ fn respond(file: StaticFile, etag: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     if file.immutable {
         headers.insert(header::CACHE_CONTROL, http::IMMUTABLE);
         if let Ok(etag) = HeaderValue::from_str(etag) {

@@ -3,14 +3,16 @@
 //! Names hold slashes and may hold the words of the endpoints, so routes are told apart here, from the right end of the
 //! path, and not by the router.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use wargate_registry::Repository;
+use wargate_registry::{Error, Repository};
+use wargate_wire::oci::challenge::Challenge;
 use wargate_wire::oci::error::{Code, OciError};
 use wargate_wire::oci::path::{self, Route};
-use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
+use wargate_wire::oci::reference::{ContentDigest, REPOSITORY_NAME_BYTES_MAX, RepositoryName};
 
+use crate::doors::warg::{base_url, host_of};
 use crate::http;
 use crate::router::Door;
 
@@ -18,6 +20,7 @@ mod blobs;
 mod error;
 mod lists;
 mod manifests;
+pub(crate) mod token;
 mod uploads;
 
 use error::Failed;
@@ -29,24 +32,58 @@ const API_VERSION: &str = "docker-distribution-api-version";
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// One request to `/v2/…`.
-pub(crate) async fn door(State(door): State<Door>, request: Request) -> Response {
+pub(crate) async fn door(door: Door, request: Request) -> Response {
+    let headers = request.headers().clone();
     let outcome = match path::parse(request.uri().path()) {
         Ok(route) => answer(&door, &route, request).await,
         Err(error) => Err(OciError::from(error).into()),
     };
-    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
+    let mut response = outcome.unwrap_or_else(|failed| refuse_failed(&door, &headers, failed));
     response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     response
 }
 
+/// The registry's refusal in this door's words.
+pub(crate) fn refuse(door: &Door, headers: &HeaderMap, error: Error) -> Response {
+    refuse_failed(door, headers, error::of(error))
+}
+
+/// What failed, and, if it takes a token, where to get one: one challenge, on the host that was asked.
+fn refuse_failed(door: &Door, headers: &HeaderMap, mut failed: Failed) -> Response {
+    let wanted = failed.wanted();
+    let mut response = failed.into_response();
+    response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let base = base_url(door, headers);
+        let challenge = Challenge::Bearer {
+            realm: format!("{base}/v2/token"),
+            service: Some(host_of(&base).to_owned()),
+            scope: wanted.as_ref().map(|wanted| wanted.scope.to_string()),
+        };
+        let mut text = challenge.to_string();
+        if wanted.is_some_and(|wanted| wanted.too_narrow) {
+            text.push_str(",error=\"insufficient_scope\"");
+        }
+        insert(&mut response, header::WWW_AUTHENTICATE, &text);
+    }
+    response
+}
+
 async fn answer(door: &Door, route: &Route, request: Request) -> Result<Response, Failed> {
+    check_length(door, route, &request)?;
     let repository = |name: &RepositoryName| door.registry.repository(name.clone());
     let method = request.method().clone();
     let reads = method == Method::GET || method == Method::HEAD;
     match route {
+        // Some clients send no credentials at all where this one asks for none.
+        Route::Base
+            if reads && door.registry.caller().is_anonymous() && !door.registry.access().is_open() =>
+        {
+            Err(OciError::new(Code::Unauthorized, "log in, or ask for a token as nobody").into())
+        }
         Route::Base if reads => Ok(http::json(StatusCode::OK, &serde_json::json!({}))),
         Route::Blob { name, digest } if reads => {
-            blobs::get(&repository(name), digest, request.headers()).await
+            blobs::get(&repository(name), digest, &method, request.headers()).await
         }
         Route::Manifest { name, reference } if reads => {
             manifests::get(&repository(name), reference, request.headers()).await
@@ -54,13 +91,47 @@ async fn answer(door: &Door, route: &Route, request: Request) -> Result<Response
         Route::Manifest { name, reference } if method == Method::PUT => {
             manifests::put(door, &repository(name), reference, request).await
         }
+        Route::Blob { name, digest } if method == Method::DELETE => {
+            repository(name).delete_blob(digest).await.map_err(error::of)?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+        Route::Manifest { name, reference } if method == Method::DELETE => {
+            repository(name).delete_manifest(reference).await.map_err(error::of)?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
         Route::Uploads { name } if method == Method::POST => uploads::begin(&repository(name), request).await,
         Route::Upload { name, session } => {
             uploads::go_on(&repository(name), *session, &method, request).await
         }
         Route::Tags { name } if reads => lists::tags(&repository(name), route, request.uri().query()).await,
+        Route::Referrers { name, digest } if reads => {
+            lists::referrers(&repository(name), digest, route, request.uri().query()).await
+        }
+        Route::Catalog if reads => lists::catalog(door, route, request.uri().query()).await,
         _ => Err(no_such_method(route, &method)),
     }
+}
+
+/// Clients write host, slash and name as one text of at most 255 bytes ("Grammar and routing").
+fn check_length(door: &Door, route: &Route, request: &Request) -> Result<(), Failed> {
+    let (Route::Blob { name, .. }
+    | Route::Manifest { name, .. }
+    | Route::Uploads { name }
+    | Route::Upload { name, .. }
+    | Route::Tags { name }
+    | Route::Referrers { name, .. }) = route
+    else {
+        return Ok(());
+    };
+    let url = base_url(door, request.headers());
+    let host = host_of(&url);
+    let bytes = host.len() + 1 + name.as_str().len();
+    if bytes <= REPOSITORY_NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let most = REPOSITORY_NAME_BYTES_MAX;
+    let message = format!("`{host}/` and the repository name have {bytes} bytes, at most {most} are allowed");
+    Err(OciError::new(Code::NameInvalid, message).into())
 }
 
 fn no_such_method(route: &Route, method: &Method) -> Failed {

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 
 use crate::router::Door;
-use error::Failed;
+pub(crate) use error::Failed;
 
 pub(crate) mod content;
 mod error;
@@ -20,6 +20,12 @@ pub(crate) fn base_url(door: &Door, headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let plain = |host: &&str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b));
     format!("http://{}", host.filter(plain).unwrap_or("localhost"))
+}
+
+/// Whose door a URL leads to.
+pub(crate) fn host_of(url: &str) -> &str {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    host.split('/').next().unwrap_or_default()
 }
 
 /// A part of a path.

@@ -1,18 +1,16 @@
 //! `registry.json`: tells clients where the doors are (`spec/oci.md`, "The Wasm artifact").
 
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_wire::wellknown::{OciDoor, Protocol, RegistryJson, WargDoor};
 
-use crate::doors::warg::base_url;
+use crate::doors::warg::{base_url, host_of};
 use crate::http;
 use crate::router::Door;
 
-pub(crate) async fn registry_json(State(door): State<Door>, headers: HeaderMap) -> Response {
+pub(crate) async fn registry_json(door: Door, headers: HeaderMap) -> Response {
     let url = base_url(&door, &headers);
-    let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default().to_owned();
+    let host = host_of(&url).to_owned();
     let file = RegistryJson {
         preferred_protocol: Some(Protocol::Oci),
         oci: Some(OciDoor::new(host, None)),

@@ -4,8 +4,10 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
+use tokio::time::Instant;
 
 use super::content_length;
+use super::pace::Pace;
 use crate::limits::{BODY_IDLE_TIMEOUT, WHOLE_BODY_TIMEOUT};
 
 /// A body that did not arrive as it should.
@@ -32,13 +34,28 @@ impl BodyError {
     }
 }
 
-/// The pieces of a body; a client that stops in the middle is not waited for.
-pub(crate) async fn next_piece(body: &mut BodyDataStream) -> Result<Option<Bytes>, BodyError> {
-    match tokio::time::timeout(BODY_IDLE_TIMEOUT, body.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(piece))) => Ok(Some(piece)),
-        Ok(Some(Err(_))) => Err(BodyError::BrokeOff),
-        Err(_) => Err(BodyError::Stopped),
+/// The pieces of a body. A client that stops in the middle, or drips, is not waited for.
+pub(crate) struct Pieces {
+    stream: BodyDataStream,
+    pace: Pace,
+}
+
+impl Pieces {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { stream: body.into_data_stream(), pace: Pace::default() }
+    }
+
+    /// The next one; `None` at the body's end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let (asked, left) = (Instant::now(), self.pace.left());
+        match tokio::time::timeout(left.min(BODY_IDLE_TIMEOUT), self.stream.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(piece))) if self.pace.note(asked.elapsed(), piece.len()) => Ok(Some(piece)),
+            Ok(Some(Ok(_))) => Err(BodyError::TooSlow),
+            Ok(Some(Err(_))) => Err(BodyError::BrokeOff),
+            Err(_) if left < BODY_IDLE_TIMEOUT => Err(BodyError::TooSlow),
+            Err(_) => Err(BodyError::Stopped),
+        }
     }
 }
 
@@ -56,10 +73,10 @@ pub(crate) async fn read_whole(
 }
 
 async fn gather(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
-    let mut stream = body.into_data_stream();
-    let Some(first) = next_piece(&mut stream).await? else { return Ok(Bytes::new()) };
+    let mut pieces = Pieces::new(body);
+    let Some(first) = pieces.next().await? else { return Ok(Bytes::new()) };
     // Most bodies are one piece, which is taken as it is.
-    let Some(second) = next_piece(&mut stream).await? else {
+    let Some(second) = pieces.next().await? else {
         return if first.len() > bytes_max { Err(BodyError::TooLarge { bytes_max }) } else { Ok(first) };
     };
     let mut whole = BytesMut::from(first);
@@ -69,7 +86,7 @@ async fn gather(body: Body, bytes_max: usize) -> Result<Bytes, BodyError> {
             return Err(BodyError::TooLarge { bytes_max });
         }
         whole.extend_from_slice(&piece);
-        next = next_piece(&mut stream).await?;
+        next = pieces.next().await?;
     }
     Ok(whole.freeze())
 }

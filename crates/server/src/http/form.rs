@@ -3,11 +3,11 @@
 //!
 //! Not here: preambles, nested forms, and other encodings than bytes as they are; no client of ours sends them.
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 
-use super::body::{BodyError, next_piece};
+use super::body::{BodyError, Pieces};
 use crate::limits::FORM_HEAD_BYTES_MAX;
 
 /// Longest boundary, in bytes (RFC 2046, 5.1.1).
@@ -28,7 +28,7 @@ fn malformed(reason: &'static str) -> FormError {
 
 /// A form that is arriving, field by field.
 pub(crate) struct Form {
-    stream: BodyDataStream,
+    pieces: Pieces,
     buffer: BytesMut,
     /// What ends a field: a line break, two dashes and the boundary.
     delimiter: Vec<u8>,
@@ -43,7 +43,7 @@ impl Form {
             malformed("its content type is not `multipart/form-data; boundary=…` with a good boundary")
         })?;
         Ok(Self {
-            stream: body.into_data_stream(),
+            pieces: Pieces::new(body),
             // So the first field begins like every other.
             buffer: BytesMut::from(&b"\r\n"[..]),
             delimiter: [b"\r\n--", boundary.as_bytes()].concat(),
@@ -119,7 +119,7 @@ impl Form {
     pub(crate) async fn drain(&mut self, bytes_max: usize) {
         let mut dropped = 0;
         while dropped <= bytes_max
-            && let Ok(Some(piece)) = next_piece(&mut self.stream).await
+            && let Ok(Some(piece)) = self.pieces.next().await
         {
             dropped += piece.len();
         }
@@ -133,7 +133,7 @@ impl Form {
     }
 
     async fn fill_more(&mut self) -> Result<(), FormError> {
-        match next_piece(&mut self.stream).await? {
+        match self.pieces.next().await? {
             Some(piece) => self.buffer.extend_from_slice(&piece),
             None => return Err(malformed("it ends before its last boundary")),
         }

@@ -82,7 +82,8 @@ fn parse(header: Option<&str>, size: u64) -> Asked {
                 (Ok(first), Ok(last)) if first <= last && first < size => {
                     Asked::Piece(first..last.saturating_add(1).min(size))
                 }
-                (Ok(first), Ok(last)) if first <= last => Asked::Unsatisfiable,
+                // Past the end, or backwards: RFC 9110, §14.2 lets it be refused.
+                (Ok(_), Ok(_)) => Asked::Unsatisfiable,
                 // Not a range at all: RFC 9110 has it ignored.
                 _ => Asked::Whole,
             }
@@ -103,7 +104,8 @@ mod tests {
             ("bytes=-3", Asked::Piece(7..10)),
             ("bytes=-99", Asked::Piece(0..10)),
             ("bytes=10-", Asked::Unsatisfiable),
-            ("bytes=5-2", Asked::Whole),
+            ("bytes=5-2", Asked::Unsatisfiable),
+            ("bytes=500-0", Asked::Unsatisfiable),
             ("bytes=-0", Asked::Unsatisfiable),
             ("bytes=0-1,3-4", Asked::Whole),
             ("bytes=x-1", Asked::Whole),

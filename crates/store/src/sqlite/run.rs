@@ -27,9 +27,14 @@ pub struct Together {
 }
 
 /// Why the work on a batch stopped.
+#[derive(Clone)]
 enum Stop {
     /// Its own condition: others of the transaction are untouched.
     Conflict(String),
+    /// The disk is full.
+    NoRoom(String),
+    /// The disk takes no writes.
+    Unwritable(String),
     /// Its own mistake, or the engine.
     Engine(String),
 }
@@ -37,7 +42,12 @@ enum Stop {
 impl From<rusqlite::Error> for Stop {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|error| error.extended_code);
+        let primary = code.map(|code| code & 0xff);
         match code {
+            _ if primary == Some(ffi::SQLITE_FULL) => Self::NoRoom(error.to_string()),
+            _ if matches!(primary, Some(ffi::SQLITE_IOERR | ffi::SQLITE_READONLY | ffi::SQLITE_CANTOPEN)) => {
+                Self::Unwritable(error.to_string())
+            }
             Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
                 Self::Conflict(error.to_string())
             }
@@ -46,10 +56,24 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
+impl Stop {
+    /// A read says nothing about what may be written.
+    fn of_read(self) -> Self {
+        match self {
+            Self::Conflict(reason)
+            | Self::NoRoom(reason)
+            | Self::Unwritable(reason)
+            | Self::Engine(reason) => Self::Engine(reason),
+        }
+    }
+}
+
 impl From<Stop> for DbError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Conflict(reason) => Self::Conflict { reason },
+            Stop::NoRoom(reason) => Self::NoRoom { reason },
+            Stop::Unwritable(reason) => Self::Unwritable { reason },
             Stop::Engine(reason) => Self::Failed { reason },
         }
     }
@@ -120,16 +144,22 @@ fn commit(transaction: rusqlite::Transaction<'_>) -> Result<(), Whole> {
     // and the frames may or may not be on the disk. This process no longer sees them, a start after a crash might,
     // until the next commit overwrites them: who reloads must be content with either.
     let refused = !transaction.is_autocommit();
+    let stop = Stop::from(error);
     if refused && transaction.rollback().is_ok() {
-        return Err(Whole::RolledBack(error.to_string()));
+        return Err(Whole::RolledBack(stop));
     }
+    // A full disk refused one of the frames, of which the last alone makes them count: nothing was done.
+    if matches!(stop, Stop::NoRoom(_)) {
+        return Err(Whole::RolledBack(stop));
+    }
+    let error = DbError::from(stop);
     Err(Whole::Unknown(error.to_string()))
 }
 
 /// A failure of the whole transaction.
 enum Whole {
     /// It was certainly rolled back.
-    RolledBack(String),
+    RolledBack(Stop),
     /// The commit broke off.
     Unknown(String),
 }
@@ -137,7 +167,7 @@ enum Whole {
 impl Whole {
     fn repeat(&self) -> DbError {
         match self {
-            Self::RolledBack(reason) => DbError::Failed { reason: reason.clone() },
+            Self::RolledBack(stop) => stop.clone().into(),
             Self::Unknown(reason) => DbError::Unknown { reason: reason.clone() },
         }
     }
@@ -150,7 +180,7 @@ fn attempt(
     answers: &mut Vec<Result<(), DbError>>,
     rows: &mut u64,
 ) -> Result<(), Whole> {
-    let broken = |error: rusqlite::Error| Whole::RolledBack(error.to_string());
+    let broken = |error: rusqlite::Error| Whole::RolledBack(error.into());
     // Dropped without commit, a transaction is rolled back; not committed, nothing of it can be durable.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(broken)?;
     // A lone batch needs no savepoint: rolling it back is rolling back the transaction.
@@ -162,8 +192,9 @@ fn attempt(
         let done = run_batch(&transaction, batch);
         // Some errors (disk full, I/O) make SQLite roll back the transaction by itself, the others' work with it.
         if transaction.is_autocommit() {
-            let reason = done.err().map(|stop| DbError::from(stop).to_string()).unwrap_or_default();
-            return Err(Whole::RolledBack(reason));
+            let stop =
+                done.err().unwrap_or_else(|| Stop::Engine("the transaction was rolled back".to_owned()));
+            return Err(Whole::RolledBack(stop));
         }
         if !alone {
             if done.is_err() {
@@ -263,7 +294,7 @@ pub(super) fn read_within(
     };
     let mut answers = Vec::with_capacity(statements.len());
     for statement in statements {
-        answers.push(run_query(connection, statement, &mut budget)?);
+        answers.push(run_query(connection, statement, &mut budget).map_err(Stop::of_read)?);
     }
     if let Some(transaction) = transaction {
         transaction.commit().map_err(failed)?;

@@ -30,12 +30,13 @@ fn present(connection: &Connection) -> Vec<u8> {
     digests.map(|digest| digest.unwrap()[0]).collect()
 }
 
-/// `o` done, `c` conflict, `f` failed, `u` unknown.
+/// `o` done, `c` conflict, `f` failed, `n` no room, `u` unknown.
 fn letters(together: &Together) -> String {
     let letter = |answer: &Result<(), DbError>| match answer {
         Ok(()) => 'o',
         Err(DbError::Conflict { .. }) => 'c',
         Err(DbError::Failed { .. }) => 'f',
+        Err(DbError::NoRoom { .. }) => 'n',
         Err(_) => 'u',
     };
     together.answers.iter().map(letter).collect()
@@ -77,7 +78,7 @@ fn what_rolls_back_the_transaction_fails_all_of_it() {
     let batches = vec![vec![put(1, 0)], vec![put(1, 0)], vec![put(2, 1 << 20)], vec![put(3, 0)]];
     let together = write_together(&mut connection, &batches);
     // SQLite itself undoes all of it; the unmet condition of the second is still its own.
-    assert_eq!(letters(&together), "fcff");
+    assert_eq!(letters(&together), "ncnn");
     assert!(!together.synced && connection.is_autocommit() && present(&connection).is_empty());
     // The disk has room again.
     connection.pragma_update_and_check(None, "max_page_count", 1 << 20, |_| Ok(())).unwrap();

@@ -20,11 +20,11 @@ pub const REFERRERS_PAGE_BYTES_MAX: usize = MANIFEST_BYTES_MAX;
 
 /// The tags of a repository, in byte order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TagList {
+pub struct TagList<'a> {
     /// The repository.
-    pub name: RepositoryName,
+    pub name: &'a RepositoryName,
     /// Its tags.
-    pub tags: Vec<Tag>,
+    pub tags: &'a [Tag],
 }
 
 /// The repositories that the caller may pull, in byte order.

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use semver::Version;
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha512};
 use wargate_core::digest::Digest;
+use wargate_core::name::PackageName;
 
 use crate::text::shorten;
 
@@ -84,6 +86,13 @@ impl RepositoryName {
         }
         let components: Vec<&str> = components.iter().map(AsRef::as_ref).collect();
         Ok(Self(components.join("/")))
+    }
+}
+
+/// `ns:name` is the repository `ns/name`: the words of a package's name are those of a repository's.
+impl From<&PackageName> for RepositoryName {
+    fn from(name: &PackageName) -> Self {
+        Self(name.as_str().replacen(':', "/", 1))
     }
 }
 
@@ -229,6 +238,25 @@ impl ContentDigest {
         }
     }
 
+    /// The digest of `bytes` by a hash function.
+    #[must_use]
+    pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        match algorithm {
+            Algorithm::Sha256 => Self::Sha256(Digest::of(bytes)),
+            Algorithm::Sha512 => {
+                let mut hasher = Sha512Hasher::default();
+                hasher.update(bytes);
+                hasher.finish()
+            }
+        }
+    }
+
+    /// A SHA-512 digest from its bytes; `None` if there are more or fewer of them.
+    #[must_use]
+    pub fn from_sha512(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::Sha512)
+    }
+
     /// The digest as the log knows digests, if it is SHA-256.
     #[must_use]
     pub const fn sha256(&self) -> Option<Digest> {
@@ -245,6 +273,23 @@ impl ContentDigest {
             Self::Sha256(digest) => digest.as_bytes(),
             Self::Sha512(bytes) => bytes,
         }
+    }
+}
+
+/// Hashes bytes that come in pieces by SHA-512, for who names content so; the log knows SHA-256 only.
+#[derive(Clone, Default)]
+pub struct Sha512Hasher(Sha512);
+
+impl Sha512Hasher {
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    #[must_use]
+    pub fn finish(self) -> ContentDigest {
+        ContentDigest::Sha512(self.0.finalize().into())
     }
 }
 

@@ -296,3 +296,21 @@ fn steps_that_are_not_built_or_not_of_the_log_are_refused() {
         assert_eq!(log.state, before, "all or none");
     }
 }
+
+#[test]
+fn roles_nest_to_their_depth_and_no_deeper() {
+    let name = |depth: u32| format!("role-{}", char::from(b'a' + depth as u8));
+    let at = |depth: u32, parent: &str| Grant {
+        parent: parent.to_owned(),
+        depth,
+        ..grant(&name(depth), &[100 + depth as u8], &[Power::Define])
+    };
+    let mut log = Log::begun();
+    refuses(log.grant(at(DEPTH_MAX, OWNER), &[1, 2]), "depth must be below its parent's, 8");
+    log.grant(at(DEPTH_MAX - 1, OWNER), &[1, 2]).unwrap();
+    for depth in (0..DEPTH_MAX - 1).rev() {
+        log.grant(at(depth, &name(depth + 1)), &[100 + depth as u8 + 1]).unwrap();
+    }
+    let below = Grant { parent: name(0), ..grant("below", &[99], &[Power::Define]) };
+    refuses(log.grant(below, &[100]), "depth must be below its parent's, 0");
+}

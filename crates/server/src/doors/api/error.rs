@@ -29,6 +29,12 @@ impl Failed {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
+    /// What only the operator may see.
+    pub(crate) fn operators_only() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "operators-only", "this is for the registry's operator")
+            .hint("send a token that was made with `wargate token create --operator`")
+    }
+
     /// The same for a person with a browser.
     pub(crate) fn page(self, site: &Site) -> Response {
         web::respond(self.status, web::render_problem(&self.problem(), site))
@@ -77,13 +83,14 @@ impl From<Error> for Failed {
         match error {
             Error::Invalid { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Error::Unauthorized { .. } => one(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Error::Unauthenticated { .. } => one(StatusCode::UNAUTHORIZED, "unauthenticated")
+                .hint("send a token as `Authorization: Bearer TOKEN`, or as a password"),
             Error::Denied { .. } => one(StatusCode::FORBIDDEN, "denied")
                 .hint("`wargate info NS:NAME` shows whose keys have a say"),
             Error::AlreadyReleased { .. } => {
                 one(StatusCode::CONFLICT, "already-released").hint("release it under another version")
             }
             Error::ContentRefused { .. } => one(StatusCode::UNPROCESSABLE_ENTITY, "content-refused"),
-            Error::UnsupportedDigest { .. } => one(StatusCode::BAD_REQUEST, "digest-unsupported"),
             Error::UnknownPackage { .. } => {
                 unknown("package-unknown").hint("search for it by a part of its name")
             }
@@ -92,15 +99,19 @@ impl From<Error> for Failed {
             }
             Error::UnknownRepository { .. } => unknown("repository-unknown"),
             Error::UnknownManifest { .. } => unknown("manifest-unknown"),
+            Error::UnknownBlob { .. } => unknown("blob-unknown"),
             Error::UnknownUpload { .. } => unknown("upload-unknown"),
             Error::UnknownLog { .. } => unknown("log-unknown"),
             Error::UnknownRecord { .. } | Error::UnknownFetchToken { .. } => unknown("record-unknown"),
             Error::UnknownSize { .. } => unknown("checkpoint-unknown"),
+            Error::NoLongerKept { .. } => one(StatusCode::GONE, "no-longer-kept"),
             Error::UnknownLeaf { .. } => unknown("index-unknown"),
             Error::UnknownContent { .. } => {
                 unknown("content-unknown").hint("send its bytes as the form's field `content`, after `act`")
             }
             Error::NoSuchFile { .. } => unknown("not-found"),
+            Error::TagMoved { .. } => one(StatusCode::PRECONDITION_FAILED, "tag-moved"),
+            Error::Released { .. } => one(StatusCode::CONFLICT, "released"),
             Error::UploadInUse | Error::Conflict { .. } | Error::NotSourcing { .. } => {
                 one(StatusCode::CONFLICT, "conflict")
             }
@@ -113,6 +124,14 @@ impl From<Error> for Failed {
             Error::Busy { retry_after } => {
                 let busy = one(StatusCode::SERVICE_UNAVAILABLE, "busy").hint("the same may be sent again");
                 Self { retry_after_seconds: Some(retry_after.as_secs()), ..busy }
+            }
+            Error::NoRoom { retry_after } => {
+                let full = one(StatusCode::INSUFFICIENT_STORAGE, "no-room");
+                Self { retry_after_seconds: Some(retry_after.as_secs()), ..full }
+            }
+            Error::Unwritable { retry_after } => {
+                let refused = one(StatusCode::SERVICE_UNAVAILABLE, "unwritable");
+                Self { retry_after_seconds: Some(retry_after.as_secs()), ..refused }
             }
             Error::Internal { reason } => {
                 tracing::error!(reason, "a request failed");

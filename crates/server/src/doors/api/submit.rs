@@ -1,7 +1,7 @@
 //! `POST /api/packages/{ns}/{name}/releases`: an act that releases a version, and its content, in one round trip.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::act::{Act, Step};
@@ -19,7 +19,7 @@ use crate::router::Door;
 
 /// Takes in `multipart/form-data`: the field `act`, and after it, unless it is stored here already, `content`.
 pub(super) async fn release(
-    State(door): State<Door>,
+    door: Door,
     Path((namespace, name)): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,

@@ -8,7 +8,7 @@ use wargate_wire::api;
 
 pub(super) fn list(page: &PackagePage, query: Option<String>, checkpoint: &Committed) -> api::PackageList {
     let packages: Vec<_> = page.packages.iter().map(summary).collect();
-    let next = packages.last().filter(|_| page.more).map(|last| last.name.clone());
+    let next = page.next.as_ref().map(ToString::to_string);
     api::PackageList { packages, next, query, checkpoint: checkpoint_of(checkpoint) }
 }
 

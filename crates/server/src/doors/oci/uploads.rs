@@ -10,11 +10,11 @@ use wargate_wire::oci::error::{Code, OciError};
 use wargate_wire::oci::path::{Route, SessionId};
 use wargate_wire::oci::query::Query;
 use wargate_wire::oci::range::{ContentRange, session_range};
-use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
+use wargate_wire::oci::reference::{Algorithm, ContentDigest, RepositoryName};
 
 use super::error::{self, Failed};
 use super::{blob_route, created, insert, no_such_method};
-use crate::http::body::next_piece;
+use crate::http::body::Pieces;
 use crate::http::content_length;
 
 /// The session's id, for clients that look for it here.
@@ -28,10 +28,15 @@ pub(super) async fn begin(repository: &Repository, request: Request) -> Result<R
         return Ok(created(&blob_route(repository, &digest), &digest));
     }
     let digest = query.first("digest")?.map(|digest| digest.parse::<ContentDigest>()).transpose()?;
+    // A hint at most: the digest that ends the upload says which hash it is by.
+    query.first("digest-algorithm")?.map(|name| name.parse::<Algorithm>()).transpose()?;
     let session = repository.begin_upload().map_err(error::of)?;
     let Some(digest) = digest else { return Ok(accepted(repository, session, 0)) };
-    let mut upload = repository.upload(session).map_err(error::of)?;
-    take_in(&mut upload, body).await?;
+    let mut untold = Untold(Some(repository.upload(session).map_err(error::of)?));
+    if let Some(upload) = &mut untold.0 {
+        take_in(upload, body, None).await?;
+    }
+    let Some(upload) = untold.0.take() else { return Ok(accepted(repository, session, 0)) };
     // Some clients begin a session with the digest already in the query, and an empty body.
     if upload.received() == 0 && digest != ContentDigest::from(Digest::of(b"")) {
         return Ok(accepted(repository, session, 0));
@@ -40,11 +45,22 @@ pub(super) async fn begin(repository: &Repository, request: Request) -> Result<R
     Ok(created(&blob_route(repository, &digest), &digest))
 }
 
+/// A session that its client does not know of yet: whatever ends the request before it is told, ends it too.
+struct Untold(Option<BlobUpload>);
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        if let Some(upload) = self.0.take() {
+            upload.cancel();
+        }
+    }
+}
+
 /// The blob that was mounted. Whatever cannot be mounted, malformed names too, is uploaded instead.
 async fn mounted(repository: &Repository, query: &Query<'_>) -> Option<ContentDigest> {
     let digest: ContentDigest = query.first("mount").ok()??.parse().ok()?;
-    let from: RepositoryName = query.first("from").ok()??.parse().ok()?;
-    repository.mount(&digest, &from).await.ok()?;
+    let from = query.first("from").ok()?.map(|from| from.parse::<RepositoryName>()).transpose().ok()?;
+    repository.mount(&digest, from.as_ref()).await.ok()?;
     Some(digest)
 }
 
@@ -105,20 +121,24 @@ async fn chunk(
             range.check_body(length)?;
         }
     }
-    let before = upload.received();
-    take_in(upload, body).await?;
-    if let Some(range) = &range {
-        range.check_body(upload.received() - before)?;
-    }
-    Ok(())
+    take_in(upload, body, range).await
 }
 
-async fn take_in(upload: &mut BlobUpload, body: Body) -> Result<(), Failed> {
-    let mut stream = body.into_data_stream();
-    while let Some(piece) = next_piece(&mut stream).await.map_err(|error| error::of_body(&error))? {
+/// Takes in a body, which has as many bytes as `range`, if there is one: none beyond it is kept.
+async fn take_in(upload: &mut BlobUpload, body: Body, range: Option<ContentRange>) -> Result<(), Failed> {
+    let before = upload.received();
+    let mut pieces = Pieces::new(body);
+    while let Some(piece) = pieces.next().await.map_err(|error| error::of_body(&error))? {
+        let bytes = upload.received() - before + piece.len() as u64;
+        if let Some(range) = range.filter(|range| bytes > range.len()) {
+            range.check_body(bytes)?;
+        }
         upload.write(piece).await.map_err(error::of)?;
     }
-    Ok(())
+    match range {
+        Some(range) => Ok(range.check_body(upload.received() - before)?),
+        None => Ok(()),
+    }
 }
 
 /// `202 Accepted`: the session is open and holds so many bytes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_core::digest::Digest;
@@ -19,7 +19,7 @@ use crate::router::Door;
 
 /// Every place that has the content.
 pub(crate) async fn sources(
-    State(door): State<Door>,
+    door: Door,
     Path(digest): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -42,7 +42,7 @@ pub(crate) async fn sources(
 
 /// The bytes, whole or one range of them.
 pub(crate) async fn bytes(
-    State(door): State<Door>,
+    door: Door,
     Path(digest): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {

@@ -55,17 +55,21 @@ impl From<Error> for Failed {
         let mut retry_after_seconds = None;
         let error = match error {
             Error::Invalid { .. } => message(StatusCode::UNPROCESSABLE_ENTITY, text),
-            Error::Unauthorized { .. } => message(StatusCode::UNAUTHORIZED, text),
+            Error::Unauthorized { .. } | Error::Unauthenticated { .. } => {
+                message(StatusCode::UNAUTHORIZED, text)
+            }
             Error::Denied { .. } | Error::ContentRefused { .. } => message(StatusCode::FORBIDDEN, text),
             Error::AlreadyReleased { .. } | Error::UploadInUse => message(StatusCode::CONFLICT, text),
             // Nothing at this door asks for repositories.
-            Error::UnsupportedDigest { .. }
-            | Error::UnknownRepository { .. }
+            Error::UnknownRepository { .. }
+            | Error::UnknownBlob { .. }
             | Error::UnknownManifest { .. }
             | Error::UnknownPackage { .. }
             | Error::UnknownRelease { .. }
             | Error::UnknownUpload { .. }
             | Error::MissingParts { .. }
+            | Error::Released { .. }
+            | Error::TagMoved { .. }
             | Error::LatestFollows { .. } => message(StatusCode::NOT_FOUND, text),
             Error::UnknownLog { log } => entity(StatusCode::NOT_FOUND, EntityType::Log, &log),
             Error::UnknownRecord { record } => entity(StatusCode::NOT_FOUND, EntityType::Record, &record),
@@ -73,6 +77,7 @@ impl From<Error> for Failed {
                 entity(StatusCode::NOT_FOUND, EntityType::FetchToken, &record)
             }
             Error::UnknownSize { size } => number(EntityType::LogLength, size),
+            Error::NoLongerKept { .. } => message(StatusCode::GONE, text),
             Error::UnknownLeaf { index } => number(EntityType::Leaf, index),
             Error::UnknownContent { digest } => {
                 entity(StatusCode::NOT_FOUND, EntityType::ContentDigest, &digest)
@@ -87,6 +92,14 @@ impl From<Error> for Failed {
             Error::DigestMismatch { .. } => message(StatusCode::BAD_REQUEST, text),
             Error::Unsupported { .. } => message(StatusCode::NOT_IMPLEMENTED, text),
             Error::Busy { retry_after } => {
+                retry_after_seconds = Some(retry_after.as_secs());
+                message(StatusCode::SERVICE_UNAVAILABLE, text)
+            }
+            Error::NoRoom { retry_after } => {
+                retry_after_seconds = Some(retry_after.as_secs());
+                message(StatusCode::INSUFFICIENT_STORAGE, text)
+            }
+            Error::Unwritable { retry_after } => {
                 retry_after_seconds = Some(retry_after.as_secs());
                 message(StatusCode::SERVICE_UNAVAILABLE, text)
             }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::id::{LogId, RecordId};
@@ -22,7 +21,7 @@ use crate::limits::{LOGS_PER_FETCH_MAX, LOGS_PER_REQUEST_MAX, RECORDS_PER_LOG_DE
 use crate::router::Door;
 
 /// The latest committed checkpoint.
-pub(crate) async fn checkpoint(State(door): State<Door>) -> Response {
+pub(crate) async fn checkpoint(door: Door) -> Response {
     let snapshot = door.registry.snapshot();
     let signed = &snapshot.checkpoint().signed;
     let body = CheckpointBody {
@@ -34,11 +33,7 @@ pub(crate) async fn checkpoint(State(door): State<Door>) -> Response {
 }
 
 /// Records of the operator log and of package logs, as of a tree size.
-pub(crate) async fn logs(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failed> {
+pub(crate) async fn logs(door: Door, headers: HeaderMap, body: Body) -> Result<Response, Failed> {
     let request: FetchLogsRequest = http::read_json(&headers, body).await?;
     let limit = request.limit.unwrap_or(RECORDS_PER_LOG_DEFAULT);
     if limit == 0 || limit > RECORDS_PER_LOG_MAX {
@@ -106,11 +101,7 @@ fn published(page: LogPage) -> Vec<PublishedRecord> {
 }
 
 /// The names of package logs.
-pub(crate) async fn names(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failed> {
+pub(crate) async fn names(door: Door, headers: HeaderMap, body: Body) -> Result<Response, Failed> {
     let request: FetchNamesRequest = http::read_json(&headers, body).await?;
     let snapshot = door.registry.snapshot();
     let mut packages = BTreeMap::new();

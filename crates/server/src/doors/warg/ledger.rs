@@ -1,7 +1,6 @@
 //! `/v1/ledger`: the ids of all records, packed, for who wants to rebuild log and map.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -16,7 +15,7 @@ use crate::limits::LEDGER_PIECE_RECORDS;
 use crate::router::Door;
 
 /// Where the download is.
-pub(crate) async fn sources(State(door): State<Door>, headers: HeaderMap) -> Response {
+pub(crate) async fn sources(door: Door, headers: HeaderMap) -> Response {
     let size = door.registry.snapshot().checkpoint().size();
     let source = LedgerSource {
         first_registry_index: 0,
@@ -30,7 +29,7 @@ pub(crate) async fn sources(State(door): State<Door>, headers: HeaderMap) -> Res
 }
 
 /// The download: log id and record id of each record, in order.
-pub(crate) async fn records(State(door): State<Door>, headers: HeaderMap) -> Result<Response, Failed> {
+pub(crate) async fn records(door: Door, headers: HeaderMap) -> Result<Response, Failed> {
     let snapshot = door.registry.snapshot();
     let bytes = snapshot.checkpoint().size() * LEDGER_RECORD_BYTES;
     let Some(piece) = Piece::asked(&headers, bytes) else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_core::digest::Digest;
@@ -17,12 +17,13 @@ use wargate_wire::warg::{
 use super::error::Failed;
 use super::parse;
 use crate::http;
+use crate::http::body::Pieces;
 use crate::limits::PUBLISH_WAIT;
 use crate::router::Door;
 
 /// Takes a record in.
 pub(crate) async fn publish(
-    State(door): State<Door>,
+    door: Door,
     Path(log): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -51,7 +52,7 @@ pub(crate) async fn publish(
 
 /// Where a record stands.
 pub(crate) async fn status(
-    State(door): State<Door>,
+    door: Door,
     Path((log, record)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
     let (log, record): (LogId, RecordId) = (parse(&log)?, parse(&record)?);
@@ -85,7 +86,7 @@ fn upload_to(log: &LogId, record: &RecordId, digest: &Digest) -> MissingContent 
 
 /// Receives content that a record waits for, piece by piece.
 pub(crate) async fn upload(
-    State(door): State<Door>,
+    door: Door,
     Path((log, record, digest)): Path<(String, String, String)>,
     headers: HeaderMap,
     body: Body,
@@ -93,8 +94,8 @@ pub(crate) async fn upload(
     let (log, record, digest): (LogId, RecordId, Digest) = (parse(&log)?, parse(&record)?, parse(&digest)?);
     let declared = http::content_length(&headers);
     let mut upload = door.registry.begin_upload(&log, &record, &digest, declared).await?;
-    let mut stream = body.into_data_stream();
-    while let Some(piece) = http::body::next_piece(&mut stream).await? {
+    let mut pieces = Pieces::new(body);
+    while let Some(piece) = pieces.next().await? {
         upload.write(piece).await?;
     }
     upload.finish().await?;

@@ -1,7 +1,6 @@
 //! `/v1/proof/…` and `/v1/verify/…`.
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::checkpoint::Checkpoint;
@@ -22,22 +21,14 @@ fn encoded(encoded: Result<Vec<u8>, wargate_core::log::proof::ProofError>) -> Re
 }
 
 /// Proves that a later log begins with an earlier one.
-pub(crate) async fn consistency(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failed> {
+pub(crate) async fn consistency(door: Door, headers: HeaderMap, body: Body) -> Result<Response, Failed> {
     let request: ConsistencyRequest = http::read_json(&headers, body).await?;
     let bundle = door.registry.snapshot().prove_consistency(request.from, request.to).await?;
     Ok(http::json(StatusCode::OK, &ConsistencyResponse { proof: encoded(bundle.encode())? }))
 }
 
 /// Proves that log and map hold records.
-pub(crate) async fn inclusion(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failed> {
+pub(crate) async fn inclusion(door: Door, headers: HeaderMap, body: Body) -> Result<Response, Failed> {
     let request: InclusionRequest = http::read_json(&headers, body).await?;
     let snapshot = door.registry.snapshot();
     let (log, map) = snapshot.prove_inclusion(request.log_length, &request.leafs).await?;
@@ -47,7 +38,7 @@ pub(crate) async fn inclusion(
 
 /// Tells whether a checkpoint was ever given out, and whether its signature holds.
 pub(crate) async fn verify_checkpoint(
-    State(door): State<Door>,
+    door: Door,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failed> {

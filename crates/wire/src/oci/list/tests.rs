@@ -19,7 +19,7 @@ fn bytes(index: &ReferrersIndex) -> usize {
 
 #[test]
 fn empty_lists_are_written_as_lists() {
-    let tags = TagList { name: "p/a".parse().unwrap(), tags: Vec::new() };
+    let tags = TagList { name: &"p/a".parse().unwrap(), tags: &[] };
     assert_eq!(serde_json::to_string(&tags).unwrap(), r#"{"name":"p/a","tags":[]}"#);
     let catalog = Catalog { repositories: Vec::new() };
     assert_eq!(serde_json::to_string(&catalog).unwrap(), r#"{"repositories":[]}"#);
@@ -31,8 +31,8 @@ fn empty_lists_are_written_as_lists() {
 
 #[test]
 fn lists_hold_names_and_tags_as_text() {
-    let tags =
-        TagList { name: "a".parse().unwrap(), tags: vec!["1.0.0".parse().unwrap(), "b".parse().unwrap()] };
+    let tags = ["1.0.0", "b"].map(|tag| tag.parse().unwrap());
+    let tags = TagList { name: &"a".parse().unwrap(), tags: &tags };
     assert_eq!(serde_json::to_value(tags).unwrap(), json!({ "name": "a", "tags": ["1.0.0", "b"] }));
     let catalog = Catalog { repositories: vec!["a/b".parse().unwrap()] };
     assert_eq!(serde_json::to_value(catalog).unwrap(), json!({ "repositories": ["a/b"] }));

@@ -263,3 +263,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn both_hashes_give_what_their_standards_say() {
+    for (algorithm, hex) in [
+        (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            Algorithm::Sha512,
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+    ] {
+        let digest = ContentDigest::of(algorithm, b"abc");
+        assert_eq!(digest.to_string(), format!("{}:{hex}", algorithm.as_str()));
+        assert_eq!(ContentDigest::from_sha512(digest.as_bytes()).is_some(), algorithm == Algorithm::Sha512);
+    }
+    let mut hasher = Sha512Hasher::default();
+    hasher.update(b"a");
+    hasher.update(b"");
+    hasher.update(b"bc");
+    assert_eq!(hasher.finish(), ContentDigest::of(Algorithm::Sha512, b"abc"));
+}

@@ -1,0 +1,211 @@
+//! The judgement of one submission of a batch, on the facts as those before it left them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::{Accepted, Contents, Effect, LogFacts, OwnKeys, Submission, Tree};
+use crate::act::Endorsement;
+use crate::authority;
+use crate::envelope::Envelope;
+use crate::id::LogId;
+use crate::key::KeyId;
+use crate::name::{LogName, PackageName};
+use crate::record::PackageRecord;
+use crate::time::Time;
+use crate::v1::package::{self, SignatureCheck};
+
+/// How far a v1 record's time may lie before the registry's clock when it is sequenced, in seconds.
+pub const V1_TIME_PAST_SECONDS_MAX: i64 = 10 * 60;
+
+/// How far a v1 record's time may lie after the registry's clock when it is sequenced, in seconds.
+pub const V1_TIME_FUTURE_SECONDS_MAX: i64 = 5 * 60;
+
+/// Judges one submission on the facts, and on success lets the facts follow.
+pub(super) fn judge(
+    tree: &Tree,
+    logs: &mut BTreeMap<LogId, LogFacts>,
+    submission: &Submission,
+    index: u64,
+    own: &OwnKeys,
+    now: Time,
+) -> Result<Accepted, Refused> {
+    let log = submission.log();
+    let id = log.log_id();
+    let mut facts = logs.remove(&id).unwrap_or(LogFacts::Absent);
+    let absent = matches!(facts, LogFacts::Absent);
+    let verdict = match submission {
+        Submission::V1 { name, envelope, record, signature } => {
+            let judged = judge_v1(log, &mut facts, envelope, record, *signature, index, now);
+            let above = state_of(logs, &LogName::Namespace(name.namespace()));
+            let time = tree.time_at(now);
+            let admitted = match above {
+                Some(namespace) if absent => check_v1_start(name, namespace, envelope, own, time),
+                _ => Ok(()),
+            };
+            judged.map_err(Refused::Rule).and_then(|accepted| admitted.map(|()| accepted))
+        }
+        Submission::Act { act, endorsements, .. } => {
+            let carry = Carry { act, endorsements, commit_key: &own.commit, time: tree.time_at(now) };
+            judge_act(&log, &mut facts, logs, &carry, index).map_err(Refused::Rule)
+        }
+    };
+    if absent && verdict.is_err() {
+        // A refused first record decides nothing about the kind of log.
+        facts = LogFacts::Absent;
+    }
+    logs.insert(id, facts);
+    verdict
+}
+
+/// The state of a delegated log.
+fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'a authority::State> {
+    match logs.get(&log.log_id()) {
+        Some(LogFacts::Delegated { state, .. }) => Some(state),
+        _ => None,
+    }
+}
+
+/// Why a submission does not become a record.
+pub(super) enum Refused {
+    /// A rule forbids it, in words.
+    Rule(String),
+    /// Its signer was not admitted by the namespace.
+    Unadmitted {
+        reason: String,
+        /// Whether the registry may admit it.
+        custodial: bool,
+    },
+}
+
+impl Refused {
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Rule(reason) | Self::Unadmitted { reason, .. } => reason,
+        }
+    }
+}
+
+/// `spec/delegation.md`, rule 7: where the namespace is claimed, a v1 log begins only with a key that was admitted
+/// there before. One that began earlier goes on.
+fn check_v1_start(
+    name: &PackageName,
+    namespace: &authority::State,
+    envelope: &Envelope,
+    own: &OwnKeys,
+    time: Time,
+) -> Result<(), Refused> {
+    if namespace.admits(name.name(), &envelope.key_id) {
+        return Ok(());
+    }
+    let may = |key| namespace.init_covers(name.name(), &BTreeSet::from([key]), time);
+    Err(Refused::Unadmitted {
+        reason: format!(
+            "the namespace `{}` has owners, and they did not admit key {} for `{name}`: ask them to, or publish \
+             with `wargate publish`",
+            name.namespace(),
+            envelope.key_id
+        ),
+        custodial: own.publishing.is_some_and(may),
+    })
+}
+
+fn judge_v1(
+    log: LogName,
+    facts: &mut LogFacts,
+    envelope: &Envelope,
+    record: &PackageRecord,
+    signature: SignatureCheck,
+    index: u64,
+    now: Time,
+) -> Result<Accepted, String> {
+    let first = matches!(facts, LogFacts::Absent);
+    if first {
+        *facts = LogFacts::V1(package::State::default());
+    }
+    let LogFacts::V1(state) = facts else {
+        return Err(format!(
+            "`{log}` is a delegated log: `warg` cannot write to it; publish with `wargate publish`"
+        ));
+    };
+    check_v1_time(record.time, now)?;
+    let changes = state.judge(envelope, record, signature).map_err(|refusal| refusal.to_string())?;
+    state.apply(changes.clone());
+    Ok(Accepted {
+        index,
+        log_id: log.log_id(),
+        record: envelope.record_id(log.layer()),
+        contents: Contents::Signed(envelope.clone()),
+        time: record.time,
+        effect: Effect::V1(changes),
+        first,
+        private: false,
+        log,
+    })
+}
+
+/// v1 records carry their client's clock: it may differ from the registry's, but not by much.
+fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
+    if time < now.plus_seconds(-V1_TIME_PAST_SECONDS_MAX) {
+        return Err(format!(
+            "the record's time {time} is more than {V1_TIME_PAST_SECONDS_MAX} s before the registry's {now}: \
+             check your clock and publish again"
+        ));
+    }
+    if time > now.plus_seconds(V1_TIME_FUTURE_SECONDS_MAX) {
+        return Err(format!(
+            "the record's time {time} is more than {V1_TIME_FUTURE_SECONDS_MAX} s after the registry's {now}: \
+             check your clock and publish again"
+        ));
+    }
+    Ok(())
+}
+
+/// An act that the registry is to carry.
+struct Carry<'a> {
+    act: &'a Bytes,
+    endorsements: &'a [Endorsement],
+    commit_key: &'a KeyId,
+    /// The registry's clock, as [`Tree::time_at`] corrects it.
+    time: Time,
+}
+
+fn judge_act(
+    log: &LogName,
+    facts: &mut LogFacts,
+    others: &BTreeMap<LogId, LogFacts>,
+    carry: &Carry<'_>,
+    index: u64,
+) -> Result<Accepted, String> {
+    let first = matches!(facts, LogFacts::Absent);
+    if first {
+        let state = authority::State::empty(log.clone());
+        *facts = LogFacts::Delegated { state, releases: authority::Releases::new() };
+    }
+    let LogFacts::Delegated { state, releases } = facts else {
+        return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
+    };
+    let namespace = match log {
+        LogName::Package(name) => state_of(others, &LogName::Namespace(name.namespace())),
+        _ => None,
+    };
+    let operator = state_of(others, &LogName::Operator);
+    let context = authority::Context { operator, namespace, releases: Some(releases) };
+    let carried = state
+        .carry(&context, carry.time, carry.act, carry.endorsements, carry.commit_key)
+        .map_err(|refusal| refusal.to_string())?;
+    let changes = carried.changes;
+    *state = changes.state.clone();
+    releases.extend(changes.releases.iter().map(|release| (release.version.clone(), release.clone())));
+    Ok(Accepted {
+        index,
+        log: log.clone(),
+        log_id: log.log_id(),
+        record: log.layer().record_id(&carried.contents),
+        contents: Contents::ToSign(carried.contents.into()),
+        time: carry.time,
+        effect: Effect::Delegated(changes),
+        first,
+        private: false,
+    })
+}
