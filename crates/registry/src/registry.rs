@@ -368,6 +368,13 @@ impl Registry {
         self.shared.ready.load(Ordering::Acquire) && !self.shared.is_closing()
     }
 
+    /// Everything below this tree size is laid down in the objects, as far as this process knows: less than the tree's
+    /// size while commits are still staged.
+    #[must_use]
+    pub fn laid_down(&self) -> u64 {
+        self.shared.state.load().laid_down
+    }
+
     /// Removes now what nothing needs any more, as happens on schedule; with `dry_run` it only tells what would go.
     ///
     /// # Errors

@@ -125,7 +125,8 @@ impl World {
         Reader(engines(self.dir.path()).1)
     }
 
-    /// Waits until everything is laid down and issued.
+    /// Waits until everything is laid down and issued, and the registry knows: what an earlier process issued is there
+    /// before this one has found it.
     pub async fn wait_issued(&self) {
         let reader = self.reader();
         let current = self.registry.snapshot().checkpoint().signed.checkpoint.clone();
@@ -133,8 +134,7 @@ impl World {
             reader.issued().await.filter(|issued| *issued == current)
         })
         .await;
-        // The task that issued it tells so a moment later.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        eventually("all of it laid down", async || (self.registry.laid_down() == current.size).then_some(())).await;
     }
 
     /// Tells first what would go, then removes it.
