@@ -209,6 +209,6 @@ fn check_unique<T: Ord>(field: &'static str, values: impl IntoIterator<Item = T>
 }
 
 /// Words as names have them: the one rule for names of roles, packages and namespaces.
-fn is_kebab(text: &str) -> bool {
+pub(crate) fn is_kebab(text: &str) -> bool {
     text.parse::<Namespace>().is_ok()
 }

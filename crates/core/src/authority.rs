@@ -2,10 +2,11 @@
 //!
 //! Verifiers judge acts; a record's v1 entries are only the act's projection. One judge serves all three layers:
 //! a record is judged by its log's [`State`], by the logs of the layers above as they stand at its index, and, in a
-//! package log, by the releases that it names ([`Context`]). Built now: `Init` and `Grant` everywhere, `Admit` of
-//! namespaces, `Release` and `Yank` of packages. Every other step and carrier records are refused as *not yet*.
+//! package log, by the facts of what it names ([`Context`], [`Facts`]). A record's judgement costs its own size and
+//! the depth of the roles that it meets, whatever the log holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use semver::Version;
 
@@ -17,25 +18,34 @@ use crate::name::{LogName, Namespace, PackageName};
 use crate::record::RecordError;
 use crate::time::Time;
 
+mod annotate;
+mod carrier;
 mod carry;
 mod encode;
+mod facts;
 mod genesis;
 mod grant;
 mod judge;
+mod operate;
 mod policy;
+mod recover;
 mod release;
+mod revoke;
 pub mod role;
 mod start;
 #[cfg(test)]
 mod tests;
 
+pub use annotate::{Annotation, VariantError, VariantValue};
 pub use carry::endorsers;
 pub use encode::StateError;
+pub use facts::{Facts, Named};
 pub use genesis::genesis_act;
 pub use judge::{Carried, Changes};
-pub use policy::{Policy, PolicyError};
+pub use operate::Takedown;
+pub use policy::{Policy, PolicyError, TWO_PERSONS};
 pub use release::{Level, Release, Releases, Yanked};
-use role::{Power, Role, RoleId, Scope};
+use role::{Power, Role, RoleId, RolePath, Scope};
 
 /// Most live keys of a log.
 pub const LIVE_KEYS_MAX: usize = 128;
@@ -45,6 +55,16 @@ pub const LIVE_ROLES_MAX: usize = 64;
 
 /// Deepest delegation: the owner's depth.
 pub const DEPTH_MAX: u32 = 8;
+
+/// Most acts that a log remembers until their windows end. Not in the notes: without it, who owns a log could make
+/// its state, which every record of it writes anew, as large as they like.
+pub const USED_ACTS_MAX: usize = 4096;
+
+/// Most roles of a log whose releases lost their trust by `since`; as above.
+pub const DISTRUSTS_MAX: usize = 1024;
+
+/// Most origins whose keys an operator announces; as above.
+pub const VKEYS_MAX: usize = 64;
 
 /// The role that Init makes.
 pub const OWNER: &str = "owner";
@@ -59,12 +79,6 @@ pub enum Refusal {
     /// The record's form.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A rule of the specification that is not built.
-    #[error("{what} is not possible yet in this version")]
-    NotYet {
-        /// Which step or layer.
-        what: String,
-    },
     /// A package log begins only in a namespace that has a log.
     #[error("the namespace `{namespace}` has no log yet: it must be started first")]
     Unclaimed {
@@ -138,9 +152,8 @@ pub struct Context<'a> {
     pub operator: Option<&'a State>,
     /// The namespace's log, for a package's record; `None` if it has not begun.
     pub namespace: Option<&'a State>,
-    /// For a package's record: what is known of the versions that it names, or of more. One that is missing here was
-    /// never released.
-    pub releases: Option<&'a Releases>,
+    /// What is known of the things that the record names.
+    pub facts: Option<&'a Facts>,
 }
 
 impl<'a> Context<'a> {
@@ -157,26 +170,37 @@ impl<'a> Context<'a> {
     }
 
     fn release(&self, version: &Version) -> Option<&'a Release> {
-        self.releases?.get(version)
+        self.facts?.releases.get(version)
     }
 }
 
-/// What a delegated log's records add up to, but for a package's releases: those are facts of their own
-/// ([`Releases`]), so that a state stays small. [`State::encode`] makes it one row of a ledger.
+/// What a delegated log's records add up to, but for what they name ([`Facts`]), so that a state stays small and is
+/// cheap to copy. [`State::encode`] makes it one row of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     log: LogName,
+    first: Option<RecordId>,
     head: Option<(RecordId, Time)>,
-    /// Every role ever made, in that order; a dead one stays dead.
-    roles: Vec<Role>,
+    /// How many records.
+    length: u64,
+    /// Roles that are live as of the head, in the order in which they were made: `owner` first, parents before children.
+    roles: Arc<Vec<Role>>,
     /// Acts that were done, until their window ends; not those that release, whose versions are taken for ever.
-    used: BTreeMap<Digest, Time>,
+    used: Arc<BTreeMap<Digest, Time>>,
     /// Every key that ever held `commit`, in the order in which they (last) got it.
-    commit_ever: Vec<PublicKey>,
+    commit_ever: Arc<Vec<PublicKey>>,
     /// Every key that ever held `publish`.
-    publish_ever: BTreeSet<KeyId>,
+    publish_ever: Arc<BTreeSet<KeyId>>,
     /// Names of packages whose v1 log the key may start.
-    admitted: BTreeSet<(String, KeyId)>,
+    admitted: Arc<BTreeSet<(String, KeyId)>>,
+    /// Namespaces of other registries, with their domains.
+    imports: Arc<BTreeMap<Namespace, String>>,
+    /// The log origins that sign checkpoints too, with their keys.
+    vkeys: Arc<BTreeMap<String, String>>,
+    /// Roles whose releases lost their trust, from and to which place in the log, both included.
+    distrusted: Arc<BTreeMap<RoleId, (u64, u64)>>,
+    /// The keys that v1 clients of this log let sign, all of them keys that held `commit`.
+    v1_keys: Arc<BTreeSet<KeyId>>,
     /// What the owners demand.
     policy: Policy,
 }
@@ -186,6 +210,8 @@ pub struct State {
 enum Subject<'a> {
     Name(&'a str),
     Version(&'a Version),
+    /// The whole log.
+    Log,
 }
 
 impl Subject<'_> {
@@ -193,6 +219,7 @@ impl Subject<'_> {
         match self {
             Self::Name(name) => scope.covers_name(name),
             Self::Version(version) => scope.covers_version(version),
+            Self::Log => scope.is_unlimited(),
         }
     }
 }
@@ -203,12 +230,18 @@ impl State {
     pub fn empty(log: LogName) -> Self {
         Self {
             log,
+            first: None,
             head: None,
-            roles: Vec::new(),
-            used: BTreeMap::new(),
-            commit_ever: Vec::new(),
-            publish_ever: BTreeSet::new(),
-            admitted: BTreeSet::new(),
+            length: 0,
+            roles: Arc::default(),
+            used: Arc::default(),
+            commit_ever: Arc::default(),
+            publish_ever: Arc::default(),
+            admitted: Arc::default(),
+            imports: Arc::default(),
+            vkeys: Arc::default(),
+            distrusted: Arc::default(),
+            v1_keys: Arc::default(),
             policy: Policy::default(),
         }
     }
@@ -231,21 +264,42 @@ impl State {
         self.head.map(|(_, time)| time)
     }
 
+    /// The last record and where it stands; 0 is the first.
+    pub(crate) fn head_place(&self) -> Option<(RecordId, u64)> {
+        self.head.map(|(record, _)| (record, self.length - 1))
+    }
+
+    /// How many records the log has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The log's first record. Of the operator log: which registry it is.
     #[must_use]
     pub fn first_record(&self) -> Option<RecordId> {
-        self.roles.first().map(|owner| owner.made.record)
+        self.first
     }
 
-    /// Every role ever made, dead ones included, in that order.
+    /// Every role that is live as of the last record, parents before children.
     pub fn roles(&self) -> impl Iterator<Item = &Role> {
         self.roles.iter()
     }
 
-    /// The last role of this name, dead or live.
+    /// The role of this name that is live as of the last record.
     #[must_use]
     pub fn role(&self, name: &str) -> Option<&Role> {
-        self.roles.iter().rev().find(|role| role.name == name)
+        self.roles.iter().find(|role| role.name == name)
+    }
+
+    /// The keys that v1 clients of this log let sign its next record.
+    pub fn v1_keys(&self) -> impl Iterator<Item = &KeyId> {
+        self.v1_keys.iter()
+    }
+
+    /// The log origins that sign checkpoints too, with their keys.
+    pub fn vkeys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.vkeys.iter().map(|(origin, vkey)| (origin.as_str(), vkey.as_str()))
     }
 
     /// The ids of the log's owners; none before it has begun.
@@ -255,6 +309,18 @@ impl State {
 
     fn made_by(&self, id: RoleId) -> Option<&Role> {
         self.roles.iter().find(|role| role.made == id)
+    }
+
+    /// What a live role hangs under, its parent first, `owner` last.
+    pub fn ancestors<'a>(&'a self, role: &Role) -> impl Iterator<Item = &'a Role> {
+        let parent = |role: &Role| role.parent.and_then(|parent| self.made_by(parent));
+        std::iter::successors(parent(role), move |role| parent(role))
+    }
+
+    /// A live role and all that it hangs under.
+    fn path_of(&self, id: &RoleId) -> RolePath {
+        let above = self.made_by(*id).into_iter().flat_map(|role| self.ancestors(role)).map(|role| role.made);
+        std::iter::once(*id).chain(above).collect()
     }
 
     /// Roles that are live at a time, which is not before the last record's.

@@ -80,8 +80,8 @@ pub enum LogFacts {
     Delegated {
         /// Its state.
         state: authority::State,
-        /// Of a package: the releases of the versions that were needed.
-        releases: authority::Releases,
+        /// What is known of that which was needed.
+        facts: authority::Facts,
     },
 }
 

@@ -11,13 +11,14 @@ use prost::Message as _;
 use serde_json::Value;
 use vectors::{bytes, list, load, number, text};
 use wargate_core::act::{Act, Endorsement, Step};
-use wargate_core::authority::{Context, Refusal, Release, Releases, State};
+use wargate_core::authority::{Context, Facts, Level, Release, State};
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId, entry};
 use wargate_core::key::{KeyId, PublicKey, Signature};
 use wargate_core::name::LogName;
 use wargate_core::proto;
 use wargate_core::record::{PackageRecord, first_extension_field};
+use wargate_core::time::Time;
 use wargate_core::v1::package::{self, SignatureCheck};
 use wargate_core::verify::{Failure, GivenRecord, PackageLog, judge_layers};
 
@@ -171,146 +172,126 @@ fn the_first_record_is_carried_byte_for_byte() {
     assert_eq!(carried.changes, judged);
 }
 
-/// Judges records in order until the first step that is not built, per log; the states, and what stopped them.
+/// Judges every delegated record in the order of the registry, as a mirror does.
 #[derive(Default)]
 struct Walk {
     states: BTreeMap<LogName, State>,
-    releases: Releases,
-    judged: Vec<u64>,
-    stopped: BTreeMap<LogName, (u64, Refusal)>,
+    facts: BTreeMap<LogName, Facts>,
 }
 
 impl Walk {
-    fn take(&mut self, given: &Given) {
-        let empty = |log: &LogName| State::empty(log.clone());
-        let namespace = match &given.log {
+    fn state(&self, log: &LogName) -> State {
+        self.states.get(log).cloned().unwrap_or_else(|| State::empty(log.clone()))
+    }
+
+    fn context(&self, log: &LogName) -> Context<'_> {
+        let namespace = match log {
             LogName::Package(name) => Some(LogName::Namespace(name.namespace())),
             _ => None,
         };
-        let context = Context {
-            operator: self.states.get(&LogName::Operator).filter(|_| given.log != LogName::Operator),
+        Context {
+            operator: self.states.get(&LogName::Operator).filter(|_| *log != LogName::Operator),
             namespace: namespace.and_then(|log| self.states.get(&log)),
-            releases: Some(&self.releases),
-        };
-        let state = self.states.get(&given.log).cloned().unwrap_or_else(|| empty(&given.log));
-        match state.judge(&context, &given.envelope) {
-            Ok(changes) => {
-                let stored = State::decode(&changes.state.encode()).unwrap();
-                assert_eq!(stored, changes.state);
-                self.states.insert(given.log.clone(), stored);
-                self.judged.push(given.index);
-                for release in changes.releases {
-                    assert_eq!(Release::decode(&release.encode()).unwrap(), release);
-                    self.releases.insert(release.version.clone(), release);
-                }
-            }
-            Err(refusal) => _ = self.stopped.insert(given.log.clone(), (given.index, refusal)),
+            facts: self.facts.get(log),
         }
+    }
+
+    fn take(&mut self, given: &Given) {
+        let changes = self.state(&given.log).judge(&self.context(&given.log), &given.envelope);
+        let changes = changes.unwrap_or_else(|refusal| panic!("index {}: {refusal}", given.index));
+        let stored = State::decode(&changes.state.encode()).unwrap();
+        assert_eq!(stored, changes.state);
+        for release in &changes.releases {
+            assert_eq!(Release::decode(&release.encode()).unwrap(), *release);
+        }
+        self.facts.entry(given.log.clone()).or_default().follow(&changes);
+        self.states.insert(given.log.clone(), stored);
+        let namespaces = self.states.keys().filter_map(|log| match log {
+            LogName::Namespace(namespace) => Some(namespace.clone()),
+            _ => None,
+        });
+        self.facts.get_mut(&LogName::Operator).unwrap().claimed = namespaces.collect();
     }
 }
 
-fn not_yet(what: &str) -> Refusal {
-    Refusal::NotYet { what: what.to_owned() }
+fn is_delegated(given: &Given) -> bool {
+    !["acme:legacy", "free:thing"].contains(&given.log.as_str())
+}
+
+fn time_of(given: &Given) -> Time {
+    let contents = given.envelope.contents.clone();
+    let message = match given.log {
+        LogName::Operator => proto::OperatorRecord::decode(contents).unwrap().time,
+        _ => proto::PackageRecord::decode(contents).unwrap().time,
+    };
+    Time::from_seconds(message.unwrap().seconds)
 }
 
 #[test]
-fn every_record_is_judged_up_to_the_first_step_that_is_not_built() {
-    let vectors = Vectors::load();
-    let mut judged = Vec::new();
-    let mut stopped = BTreeMap::new();
-    for package in ["acme:hello", "acme:tool", "acme:late", "acme:http-types"] {
-        let mut walk = Walk::default();
-        for given in &vectors.records {
-            let of_it = given.log.as_str() == package || !given.log.as_str().contains(':');
-            if of_it && !walk.stopped.contains_key(&given.log) {
-                walk.take(given);
-            }
-        }
-        judged.extend(walk.judged);
-        stopped.extend(walk.stopped.into_iter().map(|(log, why)| (log.as_str().to_owned(), why)));
-    }
-    judged.sort_unstable();
-    judged.dedup();
-    assert_eq!(judged, [0, 2, 3, 4, 5, 6, 7]);
-    let carrier = not_yet("a carrier record, without an act,");
-    assert_eq!(stopped[""], (1, not_yet("the step Annotate")));
-    assert_eq!(stopped["acme"], (18, carrier));
-    assert_eq!(stopped["acme:hello"], (30, not_yet("the step Recover")));
-    assert_eq!(stopped["acme:tool"], (8, not_yet("the step Annotate")));
-    // The operator log stopped before the grant of the second commit key, so what names or follows it is unknown.
-    let projection = Refusal::Carrier { reason: "its v1 entries are not those that stand for its act" };
-    assert_eq!(stopped["acme:late"], (19, projection));
-    // The namespace's log stopped before the role that starts this package was granted.
-    let (step, role) = ("Init", "owner".to_owned());
-    let threshold = Refusal::Threshold { step, role, needed: 1, found: 0 };
-    assert_eq!(stopped["acme:http-types"], (29, threshold));
-}
-
-#[test]
-fn records_of_namespaces_and_packages_are_carried_byte_for_byte() {
+fn every_record_is_carried_byte_for_byte_and_judged_valid() {
     let vectors = Vectors::load();
     let mut walk = Walk::default();
-    for given in &vectors.records[..8] {
-        if given.index == 1 {
-            continue;
-        }
-        let (act, mut endorsements) = act_of(given).unwrap();
-        endorsements.reverse();
-        let state = walk.states.get(&given.log).cloned();
-        let state = state.unwrap_or_else(|| State::empty(given.log.clone()));
-        let operator = walk.states.get(&LogName::Operator).filter(|_| given.index > 0);
-        let namespace = walk.states.get(&"acme".parse().unwrap());
-        let context = Context { operator, namespace, releases: Some(&walk.releases) };
-        let message = proto::PackageRecord::decode(given.envelope.contents.clone());
-        let seconds = match given.log {
-            LogName::Operator => {
-                let message = proto::OperatorRecord::decode(given.envelope.contents.clone()).unwrap();
-                message.time.unwrap().seconds
+    for given in vectors.records.iter().filter(|given| is_delegated(given)) {
+        let (state, context) = (walk.state(&given.log), walk.context(&given.log));
+        let (time, signer) = (time_of(given), &given.envelope.key_id);
+        let carried = match act_of(given) {
+            Some((act, mut endorsements)) => {
+                endorsements.reverse();
+                state.carry(&context, time, &act, &endorsements, signer).unwrap()
             }
-            _ => message.unwrap().time.unwrap().seconds,
+            // Without an act it tells v1 clients of a new commit key, or of what lost its trust.
+            None => state.carry_news(&context, time, signer).unwrap().unwrap(),
         };
-        let time = wargate_core::time::Time::from_seconds(seconds);
-        let carried = state.carry(&context, time, &act, &endorsements, &given.envelope.key_id).unwrap();
         assert_eq!(carried.contents, given.envelope.contents, "{}", given.index);
-        // Versions of the two packages among these do not meet.
         walk.take(given);
-        assert_eq!(walk.states[&given.log], carried.changes.state);
+        assert_eq!(walk.states[&given.log], carried.changes.state, "{}", given.index);
     }
+    let (tool, facts) = ("acme:tool".parse().unwrap(), &walk.facts[&"acme:tool".parse().unwrap()]);
+    let release = |version: &str| &facts.releases[&version.parse().unwrap()];
+    let state: &State = &walk.states[&tool];
+    assert!(state.distrusts(release("1.3.0")) && release("1.3.0").carried_yank.is_some());
+    assert!(!state.distrusts(release("1.2.0")) && release("1.2.0").yanked.is_some());
+    assert_eq!(release("1.2.1").level(), Level::PublisherKey, "ci lifted it");
+    assert_eq!(state.owners().count(), 2);
+    assert_eq!(state.role("ci"), None);
+    let operator = &walk.states[&LogName::Operator];
+    assert_eq!(operator.imported_from(&"wasi".parse().unwrap()), Some("wasi.dev"));
+    assert_eq!(operator.vkeys().count(), 1);
+    let ids = |state: &State| state.v1_keys().copied().collect::<Vec<_>>();
+    assert_eq!(ids(operator), [vectors.keys["commit2"].id()]);
+    assert_eq!(
+        walk.states[&"acme:hello".parse().unwrap()].owners().collect::<Vec<_>>(),
+        [&vectors.keys["alice"].id()]
+    );
 }
 
 #[test]
 fn the_layers_of_a_package_are_judged_together() {
     let vectors = Vectors::load();
-    let records = |log: &str, below: u64| -> Vec<GivenRecord> {
+    let records = |log: &str| -> Vec<GivenRecord> {
         let of_it = vectors.records.iter().filter(|given| given.log.as_str() == log);
-        let given = of_it.filter(|given| given.index < below && given.index != 1);
-        given.map(|given| GivenRecord { index: given.index, envelope: given.envelope.clone() }).collect()
+        of_it.map(|given| GivenRecord { index: given.index, envelope: given.envelope.clone() }).collect()
     };
-    let judge = |name: &str, below: u64| {
-        let (operator, namespace) = (records("", below.min(16)), records("acme", below.min(18)));
-        judge_layers(&name.parse().unwrap(), &operator, &namespace, &records(name, below))
-    };
-    let tool = judge("acme:tool", 8).unwrap();
-    let Some(PackageLog::Delegated { state, releases }) = tool.package else { panic!("a delegated log") };
-    assert_eq!(state.role("ci").unwrap().keys.len(), 1);
-    let level = |version: &str| {
-        let release: &Release = &releases[&version.parse().unwrap()];
-        release.on_behalf_of.as_ref().map(ToString::to_string)
-    };
-    assert_eq!(level("1.2.0"), None);
-    assert_eq!(level("1.2.1").unwrap(), "account https://registry.example 42");
+    let judge =
+        |name: &str| judge_layers(&name.parse().unwrap(), &records(""), &records("acme"), &records(name));
+    for name in ["acme:hello", "acme:tool", "acme:late", "acme:http-types"] {
+        let layers = judge(name).unwrap();
+        let mut walk = Walk::default();
+        let of_it = |given: &&Given| [name, "acme", ""].contains(&given.log.as_str());
+        vectors.records.iter().filter(of_it).for_each(|given| walk.take(given));
+        let log: LogName = name.parse().unwrap();
+        let (state, facts) = (walk.states[&log].clone(), walk.facts[&log].clone());
+        assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts }));
+        assert_eq!(layers.operator, walk.states[&LogName::Operator]);
+    }
     // The key of this v1 log was admitted before it began.
-    let legacy = judge("acme:legacy", 34).unwrap();
+    let legacy = judge("acme:legacy").unwrap();
     assert!(matches!(legacy.package, Some(PackageLog::V1(state)) if state.releases.len() == 1));
     // Without the Admit it would be a downgrade.
-    let mut namespace = records("acme", 18);
+    let mut namespace = records("acme");
     namespace.retain(|record| record.index == 2);
-    let refused = judge_layers(
-        &"acme:legacy".parse().unwrap(),
-        &records("", 16),
-        &namespace,
-        &records("acme:legacy", 34),
-    );
+    let (name, own) = ("acme:legacy".parse().unwrap(), records("acme:legacy"));
+    let refused = judge_layers(&name, &records(""), &namespace, &own);
     assert!(matches!(refused.unwrap_err(), Failure::Downgrade { .. }));
 }
 

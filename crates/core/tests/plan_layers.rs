@@ -73,13 +73,9 @@ impl Engine {
         let mut facts = Facts { pages: self.pages.clone(), ..Facts::default() };
         for (id, needs) in needs(batch) {
             let known = match self.rows.get(&id) {
-                Some(LogFacts::Delegated { state, releases }) => LogFacts::Delegated {
+                Some(LogFacts::Delegated { state, facts }) => LogFacts::Delegated {
                     state: State::decode(&state.encode()).unwrap(),
-                    releases: releases
-                        .iter()
-                        .filter(|(version, _)| needs.versions.contains(version))
-                        .map(|(version, release)| (version.clone(), release.clone()))
-                        .collect(),
+                    facts: facts.about(&needs.named),
                 },
                 Some(known) => known.clone(),
                 None => continue,
@@ -118,13 +114,12 @@ impl Engine {
                 LogFacts::V1(state)
             }
             (Effect::Delegated(changes), row) => {
-                let mut releases = match row {
-                    Some(LogFacts::Delegated { releases, .. }) => releases,
-                    _ => Releases::new(),
+                let mut facts = match row {
+                    Some(LogFacts::Delegated { facts, .. }) => facts,
+                    _ => authority::Facts::default(),
                 };
-                let changed = changes.releases.iter().cloned();
-                releases.extend(changed.map(|release| (release.version.clone(), release)));
-                LogFacts::Delegated { state: changes.state.clone(), releases }
+                facts.follow(changes);
+                LogFacts::Delegated { state: changes.state.clone(), facts }
             }
         };
         self.rows.insert(accepted.log_id, row);
@@ -139,7 +134,7 @@ impl Engine {
 
     fn releases(&self, log: &str) -> &Releases {
         match &self.rows[&log.parse::<LogName>().unwrap().log_id()] {
-            LogFacts::Delegated { releases, .. } => releases,
+            LogFacts::Delegated { facts, .. } => &facts.releases,
             other => panic!("{other:?}"),
         }
     }
@@ -194,7 +189,9 @@ fn needs_name_the_layers_above_and_the_versions_of_acts() {
         let needs = needs(&[submission]);
         let mut named: Vec<_> = needs
             .into_values()
-            .map(|log| (log.name.as_str().to_owned(), log.versions.iter().map(Version::to_string).collect()))
+            .map(|log| {
+                (log.name.as_str().to_owned(), log.named.versions.iter().map(Version::to_string).collect())
+            })
             .collect();
         named.sort();
         named
@@ -248,9 +245,9 @@ fn all_layers_begin_in_one_batch_and_verify() {
     };
     let name = "acme:hello".parse().unwrap();
     let layers = judge_layers(&name, &of(""), &of("acme"), &of("acme:hello")).unwrap();
-    let Some(PackageLog::Delegated { releases, .. }) = layers.package else { panic!("a delegated log") };
-    assert_eq!(releases, *engine.releases("acme:hello"));
-    assert_eq!(releases.len(), 2);
+    let Some(PackageLog::Delegated { facts, .. }) = layers.package else { panic!("a delegated log") };
+    assert_eq!(facts.releases, *engine.releases("acme:hello"));
+    assert_eq!(facts.releases.len(), 2);
     let unclaimed = judge_layers(&name, &of(""), &[], &of("acme:hello")).unwrap_err().to_string();
     assert!(unclaimed.contains("the namespace `acme` has no log yet"), "{unclaimed}");
     // Given in another order, or with a record twice, they are refused.

@@ -1,13 +1,17 @@
 //! The record that carries an act: its bytes, and the v1 entries that stand for the act
 //! (`spec/delegation.md`, "Acts and records", "Projection").
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use prost::Message;
 
+use super::judge::Doing;
 use super::{Refusal, step_refused};
 use crate::act::Endorsement;
 use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
+use crate::name::Namespace;
 use crate::proto;
 use crate::record::{
     OperatorEntry, OperatorPermission, OperatorRecord, PackageEntry, PackagePermission, PackageRecord,
@@ -24,7 +28,24 @@ pub(super) enum Entries {
     Package(Vec<PackageEntry>),
 }
 
+/// Lets a commit key into an operator log's v1 view.
+pub(super) fn operator_grant(key: PublicKey) -> OperatorEntry {
+    OperatorEntry::GrantFlat { key, permissions: OperatorPermission::ALL.to_vec() }
+}
+
+/// Lets a commit key into a namespace's or package's v1 view.
+pub(super) fn package_grant(key: PublicKey) -> PackageEntry {
+    PackageEntry::GrantFlat { key, permissions: PackagePermission::ALL.to_vec() }
+}
+
 impl Entries {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Operator(entries) => entries.is_empty(),
+            Self::Package(entries) => entries.is_empty(),
+        }
+    }
+
     pub(super) fn none(layer: Layer) -> Self {
         match layer {
             Layer::Operator => Self::Operator(Vec::new()),
@@ -84,12 +105,11 @@ pub(super) fn open(contents: &[u8], layer: Layer, first: bool) -> Result<Opened,
             (record.prev, record.version, record.time, Entries::Package(record.entries), act, endorsements)
         }
     };
-    if act.is_empty() {
-        return Err(if first {
-            Refusal::Carrier { reason: "it has no act, and a delegated log begins with one" }
-        } else {
-            Refusal::NotYet { what: "a carrier record, without an act,".to_owned() }
-        });
+    if act.is_empty() && first {
+        return Err(Refusal::Carrier { reason: "it has no act, and a delegated log begins with one" });
+    }
+    if act.is_empty() && !endorsements.is_empty() {
+        return Err(Refusal::Carrier { reason: "it has endorsements, and no act" });
     }
     if version != RECORD_VERSION {
         return Err(Refusal::Carrier { reason: "its protocol version is not 0" });
@@ -107,19 +127,42 @@ fn canonical<M: Message + Default>(contents: &[u8]) -> Result<M, Refusal> {
     }
 }
 
-/// The v1 entries that stand for an act of the operator log: the keys that it gives `commit`, nothing else.
-pub(super) fn operator_entries(committers: &[PublicKey], first: bool) -> Result<Vec<OperatorEntry>, Refusal> {
-    if first && committers.is_empty() {
+/// The v1 entries that stand for an act of the operator log: the keys that it gives `commit` and v1 does not hold yet,
+/// the namespaces that it imports, the keys that lost `commit` for good and v1 still holds. `v1_keys` follows.
+pub(super) fn operator_entries(
+    doing: &Doing<'_>,
+    first: bool,
+    holds_commit: impl Fn(&KeyId) -> bool,
+    v1_keys: &mut BTreeSet<KeyId>,
+) -> Result<Vec<OperatorEntry>, Refusal> {
+    if first && doing.got_commit.is_empty() {
         return Err(step_refused(
             "Init",
             "the same act must give `commit` to a key, or nothing could be signed",
         ));
     }
-    let entry = |(at, key): (usize, &PublicKey)| match (first, at) {
-        (true, 0) => OperatorEntry::Init { key: key.clone() },
-        _ => OperatorEntry::GrantFlat { key: key.clone(), permissions: OperatorPermission::ALL.to_vec() },
+    let mut entries = Vec::new();
+    for key in &doing.got_commit {
+        if v1_keys.insert(key.id()) {
+            entries.push(if first && entries.is_empty() {
+                OperatorEntry::Init { key: key.clone() }
+            } else {
+                operator_grant(key.clone())
+            });
+        }
+    }
+    let import = |(namespace, registry): &(Namespace, String)| OperatorEntry::ImportNamespace {
+        namespace: namespace.clone(),
+        registry: registry.clone(),
     };
-    Ok(committers.iter().enumerate().map(entry).collect())
+    entries.extend(doing.imports.iter().map(import));
+    for key_id in &doing.lost_commit {
+        if !holds_commit(key_id) && v1_keys.remove(key_id) {
+            let permissions = OperatorPermission::ALL.to_vec();
+            entries.push(OperatorEntry::RevokeFlat { key_id: *key_id, permissions });
+        }
+    }
+    Ok(entries)
 }
 
 /// The v1 entries that stand for the Init of a namespace or package: to v1 the log is its signer's, a commit key,
@@ -128,10 +171,6 @@ pub(super) fn init_entries<'a>(
     signer: &PublicKey,
     live: impl Iterator<Item = &'a PublicKey>,
 ) -> Vec<PackageEntry> {
-    let grant = |key: &PublicKey| PackageEntry::GrantFlat {
-        key: key.clone(),
-        permissions: PackagePermission::ALL.to_vec(),
-    };
-    let others = live.filter(|key| *key != signer).map(grant);
+    let others = live.filter(|key| *key != signer).cloned().map(package_grant);
     std::iter::once(PackageEntry::Init { key: signer.clone() }).chain(others).collect()
 }

@@ -3,23 +3,24 @@
 //!
 //! Strict: decoding takes only what encoding makes, and only if it hangs together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use prost::Message;
 
 use super::release::{Release, Yanked};
-use super::role::{Power, Role, RoleId, Scope};
+use super::role::{Power, Role, RoleId, RolePath, Scope};
 use super::{OWNER, State};
-use crate::act::OnBehalfOf;
+use crate::act::{OnBehalfOf, VariantKind};
 use crate::digest::Digest;
 use crate::id::RecordId;
 use crate::key::{KeyId, PublicKey};
+use crate::name::Namespace;
 use crate::proto::Timestamp;
 use crate::record::{parse_time, time_message};
 use crate::time::Time;
 
 /// The number of this encoding; it changes when the shapes do.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes that are not the encoding of a state or a release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +69,52 @@ struct StateMessage {
     admitted: Vec<AdmittedMessage>,
     #[prost(string, tag = "9")]
     policy: String,
+    #[prost(bytes = "vec", tag = "10")]
+    first: Vec<u8>,
+    #[prost(uint64, tag = "11")]
+    length: u64,
+    #[prost(message, repeated, tag = "12")]
+    imports: Vec<PairMessage>,
+    #[prost(message, repeated, tag = "13")]
+    vkeys: Vec<PairMessage>,
+    #[prost(message, repeated, tag = "14")]
+    distrusted: Vec<DistrustMessage>,
+    #[prost(bytes = "vec", repeated, tag = "15")]
+    v1_keys: Vec<Vec<u8>>,
+}
+
+/// A namespace and the registry that it is imported from, or an origin and its vkey.
+#[derive(Clone, PartialEq, Message)]
+struct PairMessage {
+    #[prost(string, tag = "1")]
+    of: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DistrustMessage {
+    #[prost(message, optional, tag = "1")]
+    role: Option<RoleIdMessage>,
+    #[prost(uint64, tag = "2")]
+    from: u64,
+    #[prost(uint64, tag = "3")]
+    to: u64,
+}
+
+/// A role and what it hangs under.
+#[derive(Clone, PartialEq, Message)]
+struct PathMessage {
+    #[prost(message, repeated, tag = "1")]
+    roles: Vec<RoleIdMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct YankedMessage {
+    #[prost(message, optional, tag = "1")]
+    place: Option<PlaceMessage>,
+    #[prost(string, tag = "2")]
+    reason: String,
 }
 
 /// A record and its time.
@@ -140,9 +187,17 @@ struct ReleaseMessage {
     #[prost(string, tag = "6")]
     on_behalf_of: String,
     #[prost(message, repeated, tag = "7")]
-    allowed_by: Vec<RoleIdMessage>,
+    allowed_by: Vec<PathMessage>,
     #[prost(message, optional, tag = "8")]
-    yanked: Option<PlaceMessage>,
+    yanked: Option<YankedMessage>,
+    #[prost(uint64, tag = "9")]
+    place: u64,
+    #[prost(bytes = "vec", optional, tag = "10")]
+    endorsed: Option<Vec<u8>>,
+    #[prost(string, repeated, tag = "11")]
+    variants: Vec<String>,
+    #[prost(bytes = "vec", optional, tag = "12")]
+    carried_yank: Option<Vec<u8>>,
 }
 
 fn field<T>(field: &'static str, value: Option<T>) -> Result<T, StateError> {
@@ -165,12 +220,26 @@ fn read<M: Message + Default>(bytes: &[u8], format: fn(&M) -> u32) -> Result<M, 
     }
 }
 
+fn key_id(bytes: &[u8]) -> Result<KeyId, StateError> {
+    field("key id", KeyId::from_slice(bytes))
+}
+
+fn record_id(bytes: &[u8]) -> Result<RecordId, StateError> {
+    field("record", RecordId::from_slice(bytes))
+}
+
+fn gather<T, C: FromIterator<T>>(
+    values: impl Iterator<Item = Result<T, StateError>>,
+) -> Result<Arc<C>, StateError> {
+    values.collect::<Result<C, _>>().map(Arc::new)
+}
+
 fn place_message(record: RecordId, time: Time) -> PlaceMessage {
     PlaceMessage { record: record.as_bytes().to_vec(), time: Some(time_message(time)) }
 }
 
 fn read_place(message: &PlaceMessage) -> Result<(RecordId, Time), StateError> {
-    Ok((field("record", RecordId::from_slice(&message.record))?, time(message.time.as_ref())?))
+    Ok((record_id(&message.record)?, time(message.time.as_ref())?))
 }
 
 impl From<RoleId> for RoleIdMessage {
@@ -238,6 +307,14 @@ impl State {
             name: name.clone(),
             key: key.as_bytes().to_vec(),
         };
+        let import =
+            |(of, value): (&Namespace, &String)| PairMessage { of: of.to_string(), value: value.clone() };
+        let vkey = |(of, value): (&String, &String)| PairMessage { of: of.clone(), value: value.clone() };
+        let distrust = |(role, (from, to)): (&RoleId, &(u64, u64))| DistrustMessage {
+            role: Some((*role).into()),
+            from: *from,
+            to: *to,
+        };
         StateMessage {
             format: FORMAT,
             log: self.log.as_str().to_owned(),
@@ -248,6 +325,12 @@ impl State {
             publish_ever: self.publish_ever.iter().map(|key| key.as_bytes().to_vec()).collect(),
             admitted: self.admitted.iter().map(admitted).collect(),
             policy: self.policy.to_string(),
+            first: self.first.map(|first| first.as_bytes().to_vec()).unwrap_or_default(),
+            length: self.length,
+            imports: self.imports.iter().map(import).collect(),
+            vkeys: self.vkeys.iter().map(vkey).collect(),
+            distrusted: self.distrusted.iter().map(distrust).collect(),
+            v1_keys: self.v1_keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
         }
         .encode_to_vec()
     }
@@ -265,31 +348,33 @@ impl State {
         let used = |used: UsedMessage| {
             Ok((field("act", Digest::from_slice(&used.act))?, time(used.until.as_ref())?))
         };
-        let key_id = |bytes: &[u8]| field("key id", KeyId::from_slice(bytes));
         let admitted = |admitted: AdmittedMessage| Ok((admitted.name, key_id(&admitted.key)?));
+        let imports = message.imports.into_iter().map(|pair| Ok((parse("import", &pair.of)?, pair.value)));
+        let distrusted = message.distrusted.iter().map(|one| {
+            let role = field("distrusted role", one.role.as_ref())?.read()?;
+            Ok((role, (one.from, one.to)))
+        });
+        let first =
+            (!message.first.is_empty()).then(|| field("first record", RecordId::from_slice(&message.first)));
+        let commit_ever = message.commit_ever.iter().map(|text| parse("commit key", text));
         let state = Self {
             log: parse("log", &message.log)?,
+            first: first.transpose()?,
             head: message.head.as_ref().map(read_place).transpose()?,
-            roles,
-            used: message.used.into_iter().map(used).collect::<Result<BTreeMap<_, _>, _>>()?,
-            commit_ever: message
-                .commit_ever
-                .iter()
-                .map(|text| parse("commit key", text))
-                .collect::<Result<_, _>>()?,
-            publish_ever: message
-                .publish_ever
-                .iter()
-                .map(|bytes| key_id(bytes))
-                .collect::<Result<BTreeSet<_>, _>>()?,
-            admitted: message
-                .admitted
-                .into_iter()
-                .map(admitted)
-                .collect::<Result<BTreeSet<_>, StateError>>()?,
+            length: message.length,
+            roles: Arc::new(roles),
+            used: gather(message.used.into_iter().map(used))?,
+            commit_ever: gather(commit_ever)?,
+            publish_ever: gather(message.publish_ever.iter().map(|bytes| key_id(bytes)))?,
+            admitted: gather(message.admitted.into_iter().map(admitted))?,
+            imports: gather(imports)?,
+            vkeys: Arc::new(message.vkeys.into_iter().map(|pair| (pair.of, pair.value)).collect()),
+            distrusted: gather(distrusted)?,
+            v1_keys: gather(message.v1_keys.iter().map(|bytes| key_id(bytes)))?,
             policy: parse("policy", &message.policy)?,
         };
-        field("head", (state.head.is_some() != state.roles.is_empty()).then_some(()))?;
+        let begun = [!state.roles.is_empty(), state.first.is_some(), state.length > 0];
+        field("head", begun.iter().all(|has| *has == state.head.is_some()).then_some(()))?;
         if state.encode() == bytes { Ok(state) } else { Err(StateError::NotCanonical) }
     }
 }
@@ -298,6 +383,11 @@ impl Release {
     /// The release's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let path = |path: &RolePath| PathMessage { roles: path.iter().copied().map(Into::into).collect() };
+        let yanked = |yanked: &Yanked| YankedMessage {
+            place: Some(place_message(yanked.record, yanked.time)),
+            reason: yanked.reason.clone(),
+        };
         ReleaseMessage {
             format: FORMAT,
             version: self.version.to_string(),
@@ -305,8 +395,12 @@ impl Release {
             content: self.content.as_bytes().to_vec(),
             manifest: self.manifest.map(|manifest| manifest.as_bytes().to_vec()),
             on_behalf_of: self.on_behalf_of.as_ref().map(ToString::to_string).unwrap_or_default(),
-            allowed_by: self.allowed_by.iter().map(|role| RoleIdMessage::from(*role)).collect(),
-            yanked: self.yanked.as_ref().map(|yanked| place_message(yanked.record, yanked.time)),
+            allowed_by: self.allowed_by.iter().map(path).collect(),
+            yanked: self.yanked.as_ref().map(yanked),
+            place: self.place,
+            endorsed: self.endorsed.map(|record| record.as_bytes().to_vec()),
+            variants: self.variants.iter().map(ToString::to_string).collect(),
+            carried_yank: self.carried_yank.map(|record| record.as_bytes().to_vec()),
         }
         .encode_to_vec()
     }
@@ -319,7 +413,13 @@ impl Release {
         let message: ReleaseMessage = read(bytes, |message: &ReleaseMessage| message.format)?;
         let (record, time) = read_place(&field("record", message.released)?)?;
         let manifest = message.manifest.as_deref().map(|bytes| field("manifest", Digest::from_slice(bytes)));
-        let yanked = message.yanked.as_ref().map(read_place).transpose()?;
+        let yanked = |yanked: YankedMessage| {
+            let (record, time) = read_place(&field("yank", yanked.place)?)?;
+            Ok(Yanked { record, time, reason: yanked.reason })
+        };
+        let path =
+            |path: &PathMessage| path.roles.iter().map(RoleIdMessage::read).collect::<Result<RolePath, _>>();
+        let variant = |text: &String| field("variant", VariantKind::parse(text));
         let on_behalf_of = match message.on_behalf_of.as_str() {
             "" => None,
             text => Some(field("on_behalf_of", OnBehalfOf::parse(text))?),
@@ -331,8 +431,12 @@ impl Release {
             content: field("content", Digest::from_slice(&message.content))?,
             manifest: manifest.transpose()?,
             on_behalf_of,
-            allowed_by: message.allowed_by.iter().map(RoleIdMessage::read).collect::<Result<_, _>>()?,
-            yanked: yanked.map(|(record, time)| Yanked { record, time }),
+            place: message.place,
+            allowed_by: message.allowed_by.iter().map(path).collect::<Result<_, _>>()?,
+            endorsed: message.endorsed.as_deref().map(record_id).transpose()?,
+            variants: message.variants.iter().map(variant).collect::<Result<_, _>>()?,
+            yanked: message.yanked.map(yanked).transpose()?,
+            carried_yank: message.carried_yank.as_deref().map(record_id).transpose()?,
         };
         if release.encode() == bytes { Ok(release) } else { Err(StateError::NotCanonical) }
     }

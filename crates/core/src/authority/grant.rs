@@ -1,13 +1,14 @@
 //! Grants: a role is made, or a live one gets more keys (`spec/delegation.md`, rules 2, 4 and 6, "Fine print").
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::judge::Doing;
 use super::role::{Power, Role, RoleId, Scope};
 use super::{OWNER, Refusal, State, step_refused};
 use crate::act::Grant;
 use crate::id::Layer;
-use crate::key::{Algorithm, PublicKey};
+use crate::key::{Algorithm, KeyId, PublicKey};
 use crate::time::Time;
 
 fn refused(reason: impl Into<String>) -> Refusal {
@@ -18,32 +19,42 @@ impl State {
     pub(super) fn grant(&mut self, grant: &Grant, id: RoleId, doing: &mut Doing<'_>) -> Result<(), Refusal> {
         let layer = self.log.layer();
         check_layer(grant, layer)?;
-        let in_it = |role: &&Role| grant.keys.iter().any(|key| role.keys.contains_key(&key.id()));
-        if let Some(role) = self.live_at(doing.time).find(in_it) {
+        let keys: BTreeMap<KeyId, PublicKey> = grant.keys.iter().map(|key| (key.id(), key.clone())).collect();
+        let in_it = |role: &&Role| keys.keys().any(|key| role.keys.contains_key(key));
+        if let Some(role) = self.roles.iter().find(in_it) {
             return Err(refused(format!("a key is in the live role `{}` already", role.name)));
         }
-        let live = self.live_at(doing.time).find(|role| role.name == grant.role).cloned();
+        let live = self.roles.iter().find(|role| role.name == grant.role).cloned();
         let role = match live {
-            Some(role) => self.grow_role(role, grant, doing)?,
-            None => self.new_role(grant, id, doing)?,
+            Some(role) => self.grow_role(role, grant, &keys, doing)?,
+            None => self.new_role(grant, keys.clone(), id, doing)?,
         };
         check_commit(&role)?;
+        self.check_persons(&role, "Grant", doing)?;
         if role.powers.contains(&Power::Commit) {
-            self.commit_ever.retain(|key| !grant.keys.contains(key));
-            self.commit_ever.extend(grant.keys.iter().cloned());
-            doing.committers.extend(grant.keys.iter().cloned());
+            let ever = Arc::make_mut(&mut self.commit_ever);
+            ever.retain(|key| !grant.keys.contains(key));
+            ever.extend(grant.keys.iter().cloned());
+            doing.got_commit.extend(grant.keys.iter().cloned());
         } else if role.powers.contains(&Power::Publish) {
-            self.publish_ever.extend(grant.keys.iter().map(PublicKey::id));
+            Arc::make_mut(&mut self.publish_ever).extend(keys.into_keys());
         }
-        match self.roles.iter_mut().find(|known| known.made == role.made) {
+        let roles = Arc::make_mut(&mut self.roles);
+        match roles.iter_mut().find(|known| known.made == role.made) {
             Some(known) => *known = role,
-            None => self.roles.push(role),
+            None => roles.push(role),
         }
         Ok(())
     }
 
     /// Rule 4: more keys for a live role, by its parent's threshold; what it may do stays.
-    fn grow_role(&self, mut role: Role, grant: &Grant, doing: &Doing<'_>) -> Result<Role, Refusal> {
+    fn grow_role(
+        &self,
+        mut role: Role,
+        grant: &Grant,
+        keys: &BTreeMap<KeyId, PublicKey>,
+        doing: &Doing<'_>,
+    ) -> Result<Role, Refusal> {
         let parent = match role.parent {
             Some(parent) => Some(self.made_by(parent).ok_or_else(|| refused("its parent is gone"))?),
             None => None,
@@ -66,7 +77,7 @@ impl State {
             check_end(grant.not_after, parent, doing.time)?;
             role.not_after = grant.not_after;
         }
-        role.keys.extend(grant.keys.iter().map(|key| (key.id(), key.clone())));
+        role.keys.extend(keys.iter().map(|(id, key)| (*id, key.clone())));
         if grant.threshold > 0 {
             role.threshold = grant.threshold;
         }
@@ -75,11 +86,16 @@ impl State {
     }
 
     /// Rule 2: a new role gets no more than its parent has.
-    fn new_role(&self, grant: &Grant, id: RoleId, doing: &Doing<'_>) -> Result<Role, Refusal> {
+    fn new_role(
+        &self,
+        grant: &Grant,
+        keys: BTreeMap<KeyId, PublicKey>,
+        id: RoleId,
+        doing: &Doing<'_>,
+    ) -> Result<Role, Refusal> {
         let parent_name = if grant.parent.is_empty() { OWNER } else { grant.parent.as_str() };
-        let parent = self
-            .live_at(doing.time)
-            .find(|role| role.name == parent_name)
+        let parent = self.roles.iter().find(|role| role.name == parent_name);
+        let parent = parent
             .ok_or_else(|| refused(format!("there is no live role `{parent_name}` to hang it under")))?;
         doing.need("Grant", parent)?;
         check_threshold(grant.threshold, grant.keys.len())?;
@@ -93,7 +109,7 @@ impl State {
         Ok(Role {
             name: grant.role.clone(),
             made: id,
-            keys: grant.keys.iter().map(|key| (key.id(), key.clone())).collect(),
+            keys,
             threshold: grant.threshold,
             powers,
             scope,

@@ -1,18 +1,22 @@
 //! The judgement of one delegated record (`spec/delegation.md`, "Acts and records", "Roles").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use semver::Version;
 
+use super::annotate::Annotation;
 use super::carry::{self, Entries, Opened};
+use super::operate::Takedown;
 use super::release::Release;
 use super::role::{Role, RoleId};
-use super::{Context, LIVE_KEYS_MAX, LIVE_ROLES_MAX, OWNER, Refusal, State, step_refused};
+use super::{Context, LIVE_KEYS_MAX, LIVE_ROLES_MAX, Refusal, State, USED_ACTS_MAX, step_refused};
 use crate::act::{Act, ActError, Endorsement, Step};
+use crate::digest::Digest;
 use crate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
 use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
-use crate::name::LogName;
+use crate::name::{LogName, Namespace};
 use crate::record::{OperatorEntry, PackageEntry};
 use crate::time::Time;
 
@@ -24,8 +28,21 @@ const ENVELOPE_FRAME_BYTES_MAX: usize = 256;
 pub struct Changes {
     /// The log's state after it.
     pub state: State,
-    /// A package's releases that it made or yanked, as they are after it.
+    /// A package's releases that it made or changed, as they are after it.
     pub releases: Vec<Release>,
+    /// Roles that died with it or before it, by name.
+    pub dead: Vec<(String, RoleId)>,
+    /// What it said.
+    pub annotations: Vec<Annotation>,
+    /// What it removed, put aside, or brought back.
+    pub takedowns: Vec<Takedown>,
+}
+
+impl Changes {
+    /// A record that changes nothing but who comes next.
+    pub(super) fn of(state: State) -> Self {
+        Self { state, releases: Vec::new(), dead: Vec::new(), annotations: Vec::new(), takedowns: Vec::new() }
+    }
 }
 
 /// A record that carries an act, and what it changes.
@@ -37,10 +54,21 @@ pub struct Carried {
     pub changes: Changes,
 }
 
+/// Whether signatures are verified, or were before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signatures {
+    /// They are verified here.
+    Verify,
+    /// The caller has verified the envelope's and every endorsement's.
+    Verified,
+}
+
 /// An act being done: what its steps need to know, and what they leave behind.
 pub(super) struct Doing<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) record: RecordId,
+    /// Where the record stands in its log.
+    pub(super) place: u64,
     pub(super) time: Time,
     pub(super) signers: &'a BTreeSet<KeyId>,
     /// The key that signs the record's envelope.
@@ -48,11 +76,18 @@ pub(super) struct Doing<'a> {
     /// The owners as they were before the act (rule 6); in the first record those that its Init names.
     pub(super) owners: Option<Role>,
     /// Keys that got `commit`, in step and key order.
-    pub(super) committers: Vec<PublicKey>,
+    pub(super) got_commit: Vec<PublicKey>,
+    /// Keys that lost `commit`, in step and key order.
+    pub(super) lost_commit: Vec<KeyId>,
+    /// Namespaces that it imports, in step order.
+    pub(super) imports: Vec<(Namespace, String)>,
     /// The projection of a namespace's or package's act.
     pub(super) entries: Vec<PackageEntry>,
-    /// Releases that it made or yanked.
+    /// Releases that it made or changed.
     pub(super) releases: BTreeMap<Version, Release>,
+    dead: Vec<(String, RoleId)>,
+    pub(super) annotations: Vec<Annotation>,
+    pub(super) takedowns: Vec<Takedown>,
 }
 
 impl Doing<'_> {
@@ -77,6 +112,17 @@ impl Doing<'_> {
     pub(super) fn release_of(&self, version: &Version) -> Option<&Release> {
         self.releases.get(version).or_else(|| self.context.release(version))
     }
+
+    /// A role lives no longer.
+    pub(super) fn died(&mut self, role: &Role) {
+        self.dead.push((role.name.clone(), role.made));
+    }
+
+    /// The last dead role of this name.
+    pub(super) fn dead_role(&self, name: &str) -> Option<RoleId> {
+        let lately = self.dead.iter().rev().find(|(dead, _)| dead == name).map(|(_, role)| *role);
+        lately.or_else(|| self.context.facts?.dead.get(name).copied())
+    }
 }
 
 impl State {
@@ -94,10 +140,10 @@ impl State {
         commit_key: &KeyId,
     ) -> Result<Carried, Refusal> {
         let parsed = Act::decode(act)?;
-        let known = self.endorsers(context, &parsed, time);
+        let endorsers = Endorsers { state: self, context, act: &parsed, time };
         let mut endorsements: Vec<Endorsement> = endorsements
             .iter()
-            .filter(|endorsement| known.contains_key(&endorsement.key_id))
+            .filter(|endorsement| endorsers.key(&endorsement.key_id).is_some())
             .cloned()
             .collect();
         endorsements.sort_by_key(|endorsement| endorsement.key_id);
@@ -106,7 +152,7 @@ impl State {
         let mut opened = Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements };
         self.check_time(context, time)?;
         self.check_act(context, &parsed, &opened)?;
-        let signers = verify_endorsements(&opened, &known)?;
+        let signers = endorsers.check(&opened, Signatures::Verify)?;
         // Roles are known by the record that made them, and the record's id covers the projection. So the act is
         // done twice: for its projection first, then under its record's name.
         let unnamed = RecordId::from_digest(Act::digest(act));
@@ -132,31 +178,67 @@ impl State {
     /// # Errors
     /// [`Refusal`].
     pub fn judge(&self, context: &Context<'_>, envelope: &Envelope) -> Result<Changes, Refusal> {
+        self.judge_with(context, envelope, Signatures::Verify)
+    }
+
+    /// Judges the next record, of which the caller has verified the envelope's signature and every endorsement.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn judge_verified(&self, context: &Context<'_>, envelope: &Envelope) -> Result<Changes, Refusal> {
+        self.judge_with(context, envelope, Signatures::Verified)
+    }
+
+    fn judge_with(
+        &self,
+        context: &Context<'_>,
+        envelope: &Envelope,
+        signatures: Signatures,
+    ) -> Result<Changes, Refusal> {
         let layer = self.log.layer();
         let opened = carry::open(&envelope.contents, layer, self.head.is_none())?;
         self.check_place(&opened)?;
         self.check_time(context, opened.time)?;
-        let act = Act::decode(&opened.act)?;
-        self.check_act(context, &act, &opened)?;
-        let signers = verify_endorsements(&opened, &self.endorsers(context, &act, opened.time))?;
         let record = envelope.record_id(layer);
-        let doing = self.doing(context, &opened, record, &signers, &envelope.key_id);
-        let (changes, projection) = self.perform(&act, &opened, doing)?;
+        let changes = if opened.act.is_empty() {
+            self.follow_carrier(context, &opened, record, &envelope.key_id)?
+        } else {
+            self.follow_act(context, &opened, record, &envelope.key_id, signatures)?
+        };
+        let operator = changes.state.operator_of(context)?;
+        let key = operator.key(&envelope.key_id).ok_or_else(|| no_commit_key(envelope.key_id))?;
+        if signatures == Signatures::Verify {
+            envelope.verify(layer, key).map_err(|_| Refusal::Endorsement {
+                key_id: envelope.key_id,
+                reason: "signs the record, and the signature does not verify",
+            })?;
+        }
+        Ok(changes)
+    }
+
+    fn follow_act(
+        &self,
+        context: &Context<'_>,
+        opened: &Opened,
+        record: RecordId,
+        signer: &KeyId,
+        signatures: Signatures,
+    ) -> Result<Changes, Refusal> {
+        let act = Act::decode(&opened.act)?;
+        self.check_act(context, &act, opened)?;
+        let endorsers = Endorsers { state: self, context, act: &act, time: opened.time };
+        let signers = endorsers.check(opened, signatures)?;
+        let doing = self.doing(context, opened, record, &signers, signer);
+        let (changes, projection) = self.perform(&act, opened, doing)?;
         if opened.entries != projection {
             return Err(Refusal::Carrier { reason: "its v1 entries are not those that stand for its act" });
         }
-        check_first_signer(&projection, &envelope.key_id)?;
-        let operator = changes.state.operator_of(context)?;
-        let key = operator.key(&envelope.key_id).ok_or_else(|| no_commit_key(envelope.key_id))?;
-        envelope.verify(layer, key).map_err(|_| Refusal::Endorsement {
-            key_id: envelope.key_id,
-            reason: "signs the record, and the signature does not verify",
-        })?;
+        check_first_signer(&projection, signer)?;
         Ok(changes)
     }
 
     /// Who knows the commit keys: the operator log itself, those of the judged record included, or the one above.
-    fn operator_of<'a>(&'a self, context: &Context<'a>) -> Result<&'a Self, Refusal> {
+    pub(super) fn operator_of<'a>(&'a self, context: &Context<'a>) -> Result<&'a Self, Refusal> {
         if self.log == LogName::Operator { Ok(self) } else { context.operator() }
     }
 
@@ -171,7 +253,7 @@ impl State {
     }
 
     /// A record is never dated before an earlier one of the layers above: what has expired stays expired.
-    fn check_time(&self, context: &Context<'_>, time: Time) -> Result<(), Refusal> {
+    pub(super) fn check_time(&self, context: &Context<'_>, time: Time) -> Result<(), Refusal> {
         let above = [context.operator, context.namespace].into_iter().flatten().filter_map(Self::head_time);
         if above.max().is_some_and(|head| time < head) {
             return Err(Refusal::Carrier { reason: "its time is before that of the layers above" });
@@ -205,27 +287,6 @@ impl State {
         act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
     }
 
-    /// Who may endorse: keys of roles that are live before the act or after one of its steps, and for an Init those
-    /// of the layer above. A key without a role here counts for that Init alone.
-    fn endorsers(&self, context: &Context<'_>, act: &Act, time: Time) -> BTreeMap<KeyId, PublicKey> {
-        let before = self.live_at(time).flat_map(|role| role.keys.values());
-        // A key that a step names is in a live role after it, or the step fails.
-        let named = act.steps.iter().flat_map(|step| match step {
-            Step::Init { keys, .. } => keys.as_slice(),
-            Step::Grant(grant) => grant.keys.as_slice(),
-            _ => &[],
-        });
-        let above = match self.log {
-            LogName::Operator => None,
-            LogName::Namespace(_) => context.operator,
-            LogName::Package(_) => context.namespace,
-        };
-        let above = above.filter(|_| self.head.is_none());
-        let above =
-            above.into_iter().flat_map(|above| above.live_at(time)).flat_map(|role| role.keys.values());
-        before.chain(named).chain(above).map(|key| (key.id(), key.clone())).collect()
-    }
-
     fn doing<'a>(
         &self,
         context: &'a Context<'a>,
@@ -237,13 +298,19 @@ impl State {
         Doing {
             context,
             record,
+            place: self.length,
             time: opened.time,
             signers,
             envelope_key: *envelope_key,
-            owners: self.role(OWNER).cloned(),
-            committers: Vec::new(),
+            owners: self.roles.first().cloned(),
+            got_commit: Vec::new(),
+            lost_commit: Vec::new(),
+            imports: Vec::new(),
             entries: Vec::new(),
             releases: BTreeMap::new(),
+            dead: Vec::new(),
+            annotations: Vec::new(),
+            takedowns: Vec::new(),
         }
     }
 
@@ -255,25 +322,57 @@ impl State {
         mut doing: Doing<'_>,
     ) -> Result<(Changes, Entries), Refusal> {
         let mut next = self.clone();
+        next.bury(&mut doing);
         for (at, step) in act.steps.iter().enumerate() {
             next.step(step, RoleId { record: doing.record, step: at }, &mut doing)?;
         }
-        next.check_limits(doing.time)?;
-        next.used.retain(|_, until| *until >= doing.time);
+        next.check_limits()?;
         // One that releases cannot be done again: its versions are taken for ever. Remembered, each would make the next
         // release dearer.
-        if !act.steps.iter().any(|step| matches!(step, Step::Release(_))) {
-            next.used.insert(Act::digest(&opened.act), act.not_after);
-        }
-        next.head = Some((doing.record, doing.time));
+        let releases = act.steps.iter().any(|step| matches!(step, Step::Release(_)));
+        next.remember(Act::digest(&opened.act), act.not_after, !releases, doing.time)?;
+        next.advance(doing.record, doing.time);
         let entries = match self.log.layer() {
             Layer::Operator => {
-                Entries::Operator(carry::operator_entries(&doing.committers, self.head.is_none())?)
+                let mut v1_keys = (*next.v1_keys).clone();
+                let holds_commit = |key: &KeyId| next.holds_commit(key, doing.time);
+                let first = self.head.is_none();
+                let entries = carry::operator_entries(&doing, first, holds_commit, &mut v1_keys)?;
+                next.v1_keys = Arc::new(v1_keys);
+                Entries::Operator(entries)
             }
             Layer::Namespace | Layer::Package => Entries::Package(doing.entries),
         };
-        let releases = doing.releases.into_values().collect();
-        Ok((Changes { state: next, releases }, entries))
+        let changes = Changes {
+            state: next,
+            releases: doing.releases.into_values().collect(),
+            dead: doing.dead,
+            annotations: doing.annotations,
+            takedowns: doing.takedowns,
+        };
+        Ok((changes, entries))
+    }
+
+    /// An act is used once: its digest is remembered until its window ends.
+    fn remember(&mut self, act: Digest, until: Time, needed: bool, time: Time) -> Result<(), Refusal> {
+        if self.used.values().any(|until| *until < time) {
+            Arc::make_mut(&mut self.used).retain(|_, until| *until >= time);
+        }
+        if needed {
+            Arc::make_mut(&mut self.used).insert(act, until);
+        }
+        if self.used.len() > USED_ACTS_MAX {
+            let reason = format!("a log remembers at most {USED_ACTS_MAX} acts whose windows are open");
+            return Err(step_refused("act", reason));
+        }
+        Ok(())
+    }
+
+    /// The log is one record longer.
+    pub(super) fn advance(&mut self, record: RecordId, time: Time) {
+        self.first.get_or_insert(record);
+        self.head = Some((record, time));
+        self.length += 1;
     }
 
     fn step(&mut self, step: &Step, id: RoleId, doing: &mut Doing<'_>) -> Result<(), Refusal> {
@@ -285,16 +384,25 @@ impl State {
             }
             _ if begins => Err(step_refused(step.name(), "the log begins with Init")),
             Step::Grant(grant) => self.grant(grant, id, doing),
-            Step::Admit { name, key } => self.admit(name, key, doing),
-            Step::Annotate { kind, subject, value } => self.annotate(*kind, subject, value, doing),
+            Step::Revoke(revoke) => self.revoke(revoke, doing),
             Step::Release(release) => self.release(release, doing),
-            Step::Yank { version, .. } => self.yank(version, doing),
-            _ => Err(not_yet(step)),
+            Step::Yank { version, reason } => self.yank(version, reason, doing),
+            Step::Annotate { kind, subject, value } => self.annotate(*kind, subject, value, doing),
+            Step::Admit { name, key } => self.admit(name, key, doing),
+            Step::Recover { keys, threshold } => self.recover(keys, *threshold, id, doing),
+            Step::Import { namespace, registry } => self.import(namespace, registry, doing),
+            Step::Takedown { package, version, reason, lifted, not_after } => {
+                let (record, time) = (doing.record, doing.time);
+                let (package, version, reason) = (package.clone(), version.clone(), reason.clone());
+                let (lifted, not_after) = (*lifted, *not_after);
+                let said = Takedown { package, version, reason, lifted, not_after, record, time };
+                self.takedown(said, doing)
+            }
         }
     }
 
-    fn check_limits(&self, time: Time) -> Result<(), Refusal> {
-        let live: Vec<&Role> = self.live_at(time).collect();
+    fn check_limits(&self) -> Result<(), Refusal> {
+        let live = &self.roles;
         let keys: usize = live.iter().map(|role| role.keys.len()).sum();
         if live.len() > LIVE_ROLES_MAX || keys > LIVE_KEYS_MAX {
             return Err(step_refused(
@@ -316,27 +424,20 @@ fn no_commit_key(key_id: KeyId) -> Refusal {
     Refusal::Endorsement { key_id, reason: "signs the record and never held `commit`" }
 }
 
-fn not_yet(step: &Step) -> Refusal {
-    Refusal::NotYet { what: format!("the step {}", step.name()) }
-}
-
-/// Which steps a layer's logs know, and which of them are built.
+/// Which steps a layer's logs know.
 fn check_kind(step: &Step, log: &LogName) -> Result<(), Refusal> {
     let layer = log.layer();
-    let (known, built) = match step {
-        Step::Init { .. } | Step::Grant(_) => (true, true),
-        Step::Release(_) | Step::Yank { .. } => (layer == Layer::Package, true),
-        Step::Admit { .. } => (layer == Layer::Namespace, true),
-        Step::Annotate { .. } => (true, layer == Layer::Namespace),
-        Step::Revoke(_) => (true, false),
-        Step::Recover { .. } => (layer != Layer::Operator, false),
-        Step::Import { .. } | Step::Takedown { .. } => (layer == Layer::Operator, false),
+    let known = match step {
+        Step::Init { .. } | Step::Grant(_) | Step::Revoke(_) | Step::Annotate { .. } => true,
+        Step::Release(_) | Step::Yank { .. } => layer == Layer::Package,
+        Step::Admit { .. } => layer == Layer::Namespace,
+        Step::Recover { .. } => layer != Layer::Operator,
+        Step::Import { .. } | Step::Takedown { .. } => layer == Layer::Operator,
     };
-    match (known, built) {
-        (false, _) => Err(step_refused(step.name(), format!("it is no step of a log such as {log}"))),
-        (true, false) => Err(not_yet(step)),
-        (true, true) => Ok(()),
+    if known {
+        return Ok(());
     }
+    Err(step_refused(step.name(), format!("it is no step of a log such as {log}")))
 }
 
 /// The first record is signed by the key of its v1 `init`, or v1 clients would stop at it.
@@ -353,21 +454,49 @@ fn check_first_signer(entries: &Entries, signer: &KeyId) -> Result<(), Refusal> 
     }
 }
 
-/// Verifies a record's endorsements: sorted by key id, each once, each by somebody who has a say.
-fn verify_endorsements(
-    opened: &Opened,
-    known: &BTreeMap<KeyId, PublicKey>,
-) -> Result<BTreeSet<KeyId>, Refusal> {
-    let mut signers = BTreeSet::new();
-    for endorsement in &opened.endorsements {
-        let key_id = endorsement.key_id;
-        let refused = |reason| Refusal::Endorsement { key_id, reason };
-        if signers.last().is_some_and(|last| *last >= key_id) {
-            return Err(refused("stands twice or out of order"));
-        }
-        let key = known.get(&key_id).ok_or_else(|| refused("is by a key in no live role"))?;
-        endorsement.verify(&opened.act, key).map_err(|_| refused("does not verify"))?;
-        signers.insert(key_id);
+/// Who may endorse an act: keys of roles that are live before it or after one of its steps, and, with Init or Recover,
+/// those of the layer above.
+struct Endorsers<'a> {
+    state: &'a State,
+    context: &'a Context<'a>,
+    act: &'a Act,
+    time: Time,
+}
+
+impl<'a> Endorsers<'a> {
+    fn key(&self, id: &KeyId) -> Option<&'a PublicKey> {
+        let live = |state: &'a State| state.live_at(self.time).find_map(|role| role.keys.get(id));
+        // A key that a step names is in a live role after it, or the step fails.
+        let named = |step: &'a Step| match step {
+            Step::Init { keys, .. } | Step::Recover { keys, .. } => keys.iter().find(|key| key.id() == *id),
+            Step::Grant(grant) => grant.keys.iter().find(|key| key.id() == *id),
+            _ => None,
+        };
+        let by_above = |step: &Step| matches!(step, Step::Init { .. } | Step::Recover { .. });
+        let above = || match self.state.log {
+            _ if !self.act.steps.iter().any(by_above) => None,
+            LogName::Operator => None,
+            LogName::Namespace(_) => self.context.operator,
+            LogName::Package(_) => self.context.namespace,
+        };
+        live(self.state).or_else(|| self.act.steps.iter().find_map(named)).or_else(|| above().and_then(live))
     }
-    Ok(signers)
+
+    /// A record's endorsements: sorted by key id, each once, each by somebody who has a say.
+    fn check(&self, opened: &Opened, signatures: Signatures) -> Result<BTreeSet<KeyId>, Refusal> {
+        let mut signers = BTreeSet::new();
+        for endorsement in &opened.endorsements {
+            let key_id = endorsement.key_id;
+            let refused = |reason| Refusal::Endorsement { key_id, reason };
+            if signers.last().is_some_and(|last| *last >= key_id) {
+                return Err(refused("stands twice or out of order"));
+            }
+            let key = self.key(&key_id).ok_or_else(|| refused("is by a key in no live role"))?;
+            if signatures == Signatures::Verify {
+                endorsement.verify(&opened.act, key).map_err(|_| refused("does not verify"))?;
+            }
+            signers.insert(key_id);
+        }
+        Ok(signers)
+    }
 }

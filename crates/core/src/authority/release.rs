@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 
 use super::judge::Doing;
-use super::role::{Power, RoleId};
+use super::role::{Power, RolePath};
 use super::{Refusal, State, Subject, step_refused};
-use crate::act::{self, Identity, OnBehalfOf};
+use crate::act::{self, Identity, OnBehalfOf, VariantKind};
 use crate::digest::Digest;
 use crate::id::RecordId;
 use crate::key::KeyId;
@@ -30,16 +30,24 @@ pub struct Release {
     pub record: RecordId,
     /// When, by that record.
     pub time: Time,
+    /// Where that record stands in its log; 0 is the first.
+    pub place: u64,
     /// Its content.
     pub content: Digest,
     /// The manifest that the OCI door serves it by.
     pub manifest: Option<Digest>,
     /// For whom a publishing key endorsed it; `None`: it is its publishers' own.
     pub on_behalf_of: Option<OnBehalfOf>,
-    /// Every role that allowed it: what a later `since` is held against.
-    pub allowed_by: BTreeSet<RoleId>,
+    /// Every role that allowed it, with all that it hung under: what a later `since` is held against.
+    pub allowed_by: BTreeSet<RolePath>,
+    /// The record by which its publishers made it their own, if the registry had signed it for somebody.
+    pub endorsed: Option<RecordId>,
+    /// The kinds of its variants.
+    pub variants: BTreeSet<VariantKind>,
     /// Whether and how it was yanked.
     pub yanked: Option<Yanked>,
+    /// The carrier record that yanked it for v1 clients, after it had lost its trust.
+    pub carried_yank: Option<RecordId>,
 }
 
 /// Whose word a release is (`spec/delegation.md`, "Everyday shapes"): named wherever one is shown.
@@ -64,7 +72,7 @@ impl Level {
         }
     }
 
-    /// The level of a release on behalf of somebody, or of nobody.
+    /// The level of a release when it was made: on behalf of somebody, or of nobody.
     #[must_use]
     pub fn of(on_behalf_of: Option<&OnBehalfOf>) -> Self {
         match on_behalf_of.map(|somebody| somebody.identity) {
@@ -81,6 +89,14 @@ impl std::fmt::Display for Level {
     }
 }
 
+impl Release {
+    /// Whose word it is now.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        if self.endorsed.is_some() { Level::PublisherKey } else { Level::of(self.on_behalf_of.as_ref()) }
+    }
+}
+
 /// How a release was yanked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Yanked {
@@ -88,6 +104,8 @@ pub struct Yanked {
     pub record: RecordId,
     /// When, by that record.
     pub time: Time,
+    /// Why, for people.
+    pub reason: String,
 }
 
 impl State {
@@ -101,16 +119,15 @@ impl State {
         if doing.release_of(version).is_some() {
             return Err(refused("is already released"));
         }
-        if !release.variants.is_empty() || !release.dependencies.is_empty() {
-            return Err(Refusal::NotYet { what: "a Release with variants or dependencies".to_owned() });
+        let variants: BTreeSet<VariantKind> = release.variants.iter().map(|variant| variant.kind).collect();
+        if variants.len() < release.variants.len() {
+            return Err(refused("has two variants of a kind"));
         }
         let authorize = |signers: &BTreeSet<KeyId>| {
             self.authorize("Release", Power::Release, Subject::Version(version), signers, doing.time)
         };
         let allowed_by = authorize(doing.signers)?;
-        let operator = doing.context.operator()?;
-        let own: BTreeSet<KeyId> =
-            doing.signers.iter().copied().filter(|key| !operator.is_publishing_key(key)).collect();
+        let own = doing.own_signers()?;
         match (authorize(&own).is_ok(), &release.on_behalf_of) {
             (true, None) | (false, Some(_)) => {}
             (true, Some(_)) => {
@@ -127,23 +144,30 @@ impl State {
             version: version.clone(),
             record: doing.record,
             time: doing.time,
+            place: doing.place,
             content: release.content,
             manifest: release.manifest,
             on_behalf_of: release.on_behalf_of.clone(),
-            allowed_by,
+            allowed_by: allowed_by.iter().map(|role| self.path_of(role)).collect(),
+            endorsed: None,
+            variants,
             yanked: None,
+            carried_yank: None,
         };
         doing.releases.insert(version.clone(), fact);
         Ok(())
     }
 
-    pub(super) fn yank(&self, version: &Version, doing: &mut Doing<'_>) -> Result<(), Refusal> {
+    pub(super) fn yank(&self, version: &Version, reason: &str, doing: &mut Doing<'_>) -> Result<(), Refusal> {
         let refused = |reason: &str| step_refused("Yank", format!("version {version} {reason}"));
         let release = doing.release_of(version).ok_or_else(|| refused("was never released"))?;
         if release.yanked.is_some() {
             return Err(refused("is already yanked"));
         }
-        let yanked = Some(Yanked { record: doing.record, time: doing.time });
+        if self.distrusts(release) {
+            return Err(refused("is distrusted, which is more than yanked"));
+        }
+        let yanked = Some(Yanked { record: doing.record, time: doing.time, reason: reason.to_owned() });
         let release = Release { yanked, ..release.clone() };
         self.authorize("Yank", Power::Yank, Subject::Version(version), doing.signers, doing.time)?;
         doing.entries.push(PackageEntry::Yank { version: version.clone() });

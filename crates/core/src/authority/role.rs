@@ -19,6 +19,9 @@ pub struct RoleId {
     pub step: usize,
 }
 
+/// A role and all that it hangs under, from it up to `owner`.
+pub type RolePath = Vec<RoleId>;
+
 /// A role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {

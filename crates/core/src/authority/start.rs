@@ -1,6 +1,8 @@
 //! How logs begin: `Init` by a log's own owners and the layer above, `Admit` for v1 logs
 //! (`spec/delegation.md`, rules 6 and 7).
 
+use std::sync::Arc;
+
 use super::judge::Doing;
 use super::role::{Power, Role, RoleId};
 use super::{Refusal, State, Subject, carry, step_refused};
@@ -22,33 +24,40 @@ impl State {
         }
         let owner = Role::owner(self.log.layer(), keys, threshold, id);
         doing.need("Init", &owner)?;
+        self.check_persons(&owner, "Init", doing)?;
         let context = doing.context;
         let (above, power, name) = match &self.log {
             LogName::Operator => (None, Power::Define, ""),
-            LogName::Namespace(namespace) => (Some(context.operator()?), Power::Define, namespace.as_str()),
+            LogName::Namespace(namespace) => {
+                let operator = context.operator()?;
+                if let Some(registry) = operator.imported_from(namespace) {
+                    return Err(step_refused("Init", format!("`{namespace}` is imported from {registry}")));
+                }
+                (Some(operator), Power::Define, namespace.as_str())
+            }
             LogName::Package(package) => (Some(context.namespace_of(package)?), Power::Init, package.name()),
         };
         if let Some(above) = above {
             above.authorize("Init", power, Subject::Name(name), doing.signers, doing.time)?;
-            doing.entries = first_entries(doing)?;
+            let operator = context.operator()?;
+            let signer = operator.commit_keys(doing.time).find(|key| key.id() == doing.envelope_key);
+            let signer =
+                signer.ok_or(Refusal::Carrier { reason: "a live commit key must sign the first record" })?;
+            self.v1_keys = Arc::new(operator.commit_keys(doing.time).map(PublicKey::id).collect());
+            doing.entries = carry::init_entries(signer, operator.commit_keys(doing.time));
         }
         doing.owners = Some(owner.clone());
-        self.roles.push(owner);
+        self.roles = Arc::new(vec![owner]);
         Ok(())
     }
 
     /// A key may start the v1 log of this name, from now on.
     pub(super) fn admit(&mut self, name: &str, key: &PublicKey, doing: &Doing<'_>) -> Result<(), Refusal> {
+        if self.policy.delegated_only {
+            return Err(step_refused("Admit", "the namespace's policy takes no v1 logs"));
+        }
         self.authorize("Admit", Power::Init, Subject::Name(name), doing.signers, doing.time)?;
-        self.admitted.insert((name.to_owned(), key.id()));
+        Arc::make_mut(&mut self.admitted).insert((name.to_owned(), key.id()));
         Ok(())
     }
-}
-
-/// The projection of a namespace's or package's Init.
-fn first_entries(doing: &Doing<'_>) -> Result<Vec<crate::record::PackageEntry>, Refusal> {
-    let operator = doing.context.operator()?;
-    let signer = operator.commit_keys(doing.time).find(|key| key.id() == doing.envelope_key);
-    let signer = signer.ok_or(Refusal::Carrier { reason: "a live commit key must sign the first record" })?;
-    Ok(carry::init_entries(signer, operator.commit_keys(doing.time)))
 }

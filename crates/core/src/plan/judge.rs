@@ -10,7 +10,7 @@ use crate::authority;
 use crate::envelope::Envelope;
 use crate::id::LogId;
 use crate::key::KeyId;
-use crate::name::{LogName, PackageName};
+use crate::name::{LogName, Namespace, PackageName};
 use crate::record::PackageRecord;
 use crate::time::Time;
 use crate::v1::package::{self, SignatureCheck};
@@ -161,6 +161,18 @@ fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
     Ok(())
 }
 
+/// The namespaces among these logs that have begun.
+fn claimed(logs: &BTreeMap<LogId, LogFacts>) -> BTreeSet<Namespace> {
+    let namespace = |facts: &LogFacts| match facts {
+        LogFacts::Delegated { state, .. } => match state.log() {
+            LogName::Namespace(namespace) => state.head().map(|_| namespace.clone()),
+            _ => None,
+        },
+        LogFacts::Absent | LogFacts::V1(_) => None,
+    };
+    logs.values().filter_map(namespace).collect()
+}
+
 /// An act that the registry is to carry.
 struct Carry<'a> {
     act: &'a Bytes,
@@ -180,9 +192,9 @@ fn judge_act(
     let first = matches!(facts, LogFacts::Absent);
     if first {
         let state = authority::State::empty(log.clone());
-        *facts = LogFacts::Delegated { state, releases: authority::Releases::new() };
+        *facts = LogFacts::Delegated { state, facts: authority::Facts::default() };
     }
-    let LogFacts::Delegated { state, releases } = facts else {
+    let LogFacts::Delegated { state, facts } = facts else {
         return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
     };
     let namespace = match log {
@@ -190,13 +202,16 @@ fn judge_act(
         _ => None,
     };
     let operator = state_of(others, &LogName::Operator);
-    let context = authority::Context { operator, namespace, releases: Some(releases) };
+    if *log == LogName::Operator {
+        facts.claimed = claimed(others);
+    }
+    let context = authority::Context { operator, namespace, facts: Some(facts) };
     let carried = state
         .carry(&context, carry.time, carry.act, carry.endorsements, carry.commit_key)
         .map_err(|refusal| refusal.to_string())?;
     let changes = carried.changes;
+    facts.follow(&changes);
     *state = changes.state.clone();
-    releases.extend(changes.releases.iter().map(|release| (release.version.clone(), release.clone())));
     Ok(Accepted {
         index,
         log: log.clone(),

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use semver::Version;
-
 use super::Submission;
-use crate::act::{Act, Step};
+use crate::act::Act;
+use crate::authority::Named;
 use crate::id::LogId;
 use crate::key::KeyId;
 use crate::name::LogName;
@@ -17,8 +16,8 @@ pub struct LogNeeds {
     pub name: LogName,
     /// Keys that are named or that sign.
     pub keys: BTreeSet<KeyId>,
-    /// Versions that are named.
-    pub versions: BTreeSet<Version>,
+    /// What is named of it.
+    pub named: Named,
 }
 
 /// What must be known to judge a batch: for each log its head, and what of it the batch names. The logs of the layers
@@ -36,12 +35,16 @@ pub fn needs(batch: &[Submission]) -> BTreeMap<LogId, LogNeeds> {
             Submission::V1 { envelope, record, .. } => {
                 log.keys.insert(envelope.key_id);
                 log.keys.extend(record.key_ids());
-                log.versions.extend(record.versions().cloned());
+                log.named.versions.extend(record.versions().cloned());
             }
             // An act that cannot be read names nothing and is refused.
             Submission::Act { act, .. } => {
-                let steps = Act::decode(act).map(|act| act.steps).unwrap_or_default();
-                log.versions.extend(steps.into_iter().filter_map(version_of));
+                if let Ok(act) = Act::decode(act) {
+                    log.named.extend(&act);
+                }
+                for namespace in log.named.namespaces.clone() {
+                    need(&mut needs, LogName::Namespace(namespace));
+                }
             }
         }
     }
@@ -52,7 +55,7 @@ fn need(needs: &mut BTreeMap<LogId, LogNeeds>, name: LogName) -> &mut LogNeeds {
     needs.entry(name.log_id()).or_insert_with(|| LogNeeds {
         name,
         keys: BTreeSet::new(),
-        versions: BTreeSet::new(),
+        named: Named::default(),
     })
 }
 
@@ -69,13 +72,5 @@ fn layers_above(submission: &Submission, log: &LogName) -> Vec<LogName> {
             vec![LogName::Namespace(name.namespace())]
         }
         (Submission::V1 { .. }, LogName::Package(_)) => Vec::new(),
-    }
-}
-
-fn version_of(step: Step) -> Option<Version> {
-    match step {
-        Step::Release(release) => Some(release.version),
-        Step::Yank { version, .. } => Some(version),
-        _ => None,
     }
 }

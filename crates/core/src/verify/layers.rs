@@ -2,7 +2,7 @@
 //! each record meets the other logs as they stood at its index (`spec/delegation.md`, rules 1 and 7).
 
 use super::{Failure, GivenRecord, judge_v1_record};
-use crate::authority::{Context, Releases, State};
+use crate::authority::{Context, Facts, State};
 use crate::name::{LogName, PackageName};
 use crate::record::first_extension_field;
 use crate::v1::package;
@@ -27,8 +27,8 @@ pub enum PackageLog {
     Delegated {
         /// Its state.
         state: State,
-        /// Its releases, all of them.
-        releases: Releases,
+        /// What else its records add up to: its releases, all of them.
+        facts: Facts,
     },
 }
 
@@ -75,7 +75,10 @@ impl Layers {
         let context = Context { operator: Some(&self.operator), ..Context::default() };
         match log {
             LogName::Operator => {
-                let judged = self.operator.judge(&Context::default(), &record.envelope);
+                let claimed = self.namespace.head().map(|_| name.namespace());
+                let facts = Facts { claimed: claimed.into_iter().collect(), ..Facts::default() };
+                let context = Context { facts: Some(&facts), ..Context::default() };
+                let judged = self.operator.judge(&context, &record.envelope);
                 self.operator = judged.map_err(refused)?.state;
             }
             LogName::Namespace(_) => {
@@ -91,13 +94,12 @@ impl Layers {
                         judge_v1_record(&mut state, &record.envelope).map_err(failed)?;
                         PackageLog::V1(state)
                     }
-                    PackageLog::Delegated { state, mut releases } => {
+                    PackageLog::Delegated { state, mut facts } => {
                         let namespace = Some(&self.namespace);
-                        let context = Context { namespace, releases: Some(&releases), ..context };
+                        let context = Context { namespace, facts: Some(&facts), ..context };
                         let changes = state.judge(&context, &record.envelope).map_err(refused)?;
-                        let changed = changes.releases.into_iter();
-                        releases.extend(changed.map(|release| (release.version.clone(), release)));
-                        PackageLog::Delegated { state: changes.state, releases }
+                        facts.follow(&changes);
+                        PackageLog::Delegated { state: changes.state, facts }
                     }
                 });
             }
@@ -110,7 +112,7 @@ impl Layers {
         let log = LogName::Package(name.clone());
         let field = first_extension_field(&record.envelope.contents);
         if field.map_err(|error| forged(&log, record.index, error.to_string()))?.is_some() {
-            return Ok(PackageLog::Delegated { state: State::empty(log), releases: Releases::new() });
+            return Ok(PackageLog::Delegated { state: State::empty(log), facts: Facts::default() });
         }
         let claimed = self.namespace.head().is_some();
         if claimed && !self.namespace.admits(name.name(), &record.envelope.key_id) {

@@ -103,7 +103,7 @@ fn a_version_is_released_once_and_yanked_once() {
     let mut world = World::released();
     let both = vec![release("2.0.0"), release("2.1.0-rc.1")];
     refuses(world.run(&hello(), both, &TEAM), "of the role `owner`, it has 0");
-    assert!(world.releases.is_empty(), "all or none");
+    assert!(world.releases().is_empty(), "all or none");
     world.run(&hello(), vec![release("2.0.0"), release("2.1.0")], &TEAM).unwrap();
     refuses(world.run(&hello(), vec![release("2.0.0")], &TEAM), "version 2.0.0 is already released");
     let twice = {
@@ -126,11 +126,11 @@ fn a_version_is_released_once_and_yanked_once() {
     let entries = world.run(&hello(), steps, &TEAM).unwrap();
     let kind = |entry: &PackageEntry| matches!(entry, PackageEntry::Yank { .. });
     assert_eq!(entries.iter().map(kind).collect::<Vec<_>>(), [false, true, false]);
-    let facts = &world.releases;
+    let facts = &world.releases();
     assert!(facts[&"2.3.0".parse().unwrap()].yanked.is_some());
     assert!(facts[&"2.4.0".parse().unwrap()].yanked.is_none());
-    let team = world.states[&hello()].role("team").unwrap().made;
-    assert_eq!(facts[&"2.4.0".parse().unwrap()].allowed_by, [team].into());
+    let [team, owner] = ["team", OWNER].map(|name| world.states[&hello()].role(name).unwrap().made);
+    assert_eq!(facts[&"2.4.0".parse().unwrap()].allowed_by, [vec![team, owner]].into());
 }
 
 #[test]
@@ -166,23 +166,43 @@ fn a_publishing_keys_release_says_on_whose_behalf_and_no_other_does() {
 }
 
 #[test]
-fn variants_and_dependencies_are_not_built() {
+fn a_release_says_what_it_needs_and_how_else_it_is_made() {
     let mut world = World::released();
     let Step::Release(plain) = release("1.2.0") else { unreachable!() };
-    let content = Digest::of(b"x");
-    let variants = vec![Variant { kind: VariantKind::Locked, content, manifest: None }];
+    let variant = |kind, content: &[u8]| Variant { kind, content: Digest::of(content), manifest: None };
+    let locked = variant(VariantKind::Locked, b"x");
     let dependency = Dependency {
         name: "acme:other".parse().unwrap(),
         requirement: "^1".to_owned(),
         version: None,
         content: None,
     };
-    for release in
-        [Released { variants, ..plain.clone() }, Released { dependencies: vec![dependency], ..plain }]
-    {
-        let refused = world.run(&hello(), vec![Step::Release(release)], &[CI]);
-        let what = "a Release with variants or dependencies".to_owned();
-        assert_eq!(refused.unwrap_err(), Refusal::NotYet { what });
+    let twice = vec![locked.clone(), variant(VariantKind::Locked, b"y")];
+    let refused = Released { variants: twice, ..plain.clone() };
+    refuses(world.run(&hello(), vec![Step::Release(refused)], &[CI]), "has two variants of a kind");
+    let full = Released { variants: vec![locked], dependencies: vec![dependency], ..plain };
+    world.run(&hello(), vec![Step::Release(full)], &[CI]).unwrap();
+    assert_eq!(world.releases()[&"1.2.0".parse().unwrap()].variants, [VariantKind::Locked].into());
+    // One that is made later is announced, once.
+    let announce = |subject: &str, value: String| Step::Annotate {
+        kind: AnnotationKind::Variant,
+        subject: subject.to_owned(),
+        value,
+    };
+    let digest = Digest::of(b"z");
+    for (subject, value, signer, words) in [
+        ("1.2.0", format!("locked {digest}"), CI, "has a locked variant already"),
+        ("1.2.0", format!("bundled {digest} "), CI, "a variant is"),
+        ("1.2.0", format!("bundled  {digest}"), CI, "a variant is"),
+        ("1.2.0", "bundled".to_owned(), CI, "a variant is"),
+        ("1.2.1", format!("bundled {digest}"), CI, "was never released"),
+        ("1.2", format!("bundled {digest}"), CI, "is no version"),
+        ("1.2.0", format!("bundled {digest}"), TEAM[0], "needs the agreement"),
+        ("1.2.0", format!("bundled {digest} {digest}"), CI, ""),
+        ("1.2.0", format!("bundled {digest}"), CI, "has a bundled variant already"),
+    ] {
+        let result = world.run(&hello(), vec![announce(subject, value)], &[signer]);
+        if words.is_empty() { _ = result.unwrap() } else { refuses(result, words) }
     }
 }
 
@@ -247,7 +267,7 @@ const FORGERIES: &[Forgery] = &[
         },
         "by a key in no live role",
     ),
-    (|m| m.act.clear(), "a carrier record, without an act, is not possible yet"),
+    (|m| m.act.clear(), "it has endorsements, and no act"),
     (|m| m.act = [&m.act[..], &[0xa2, 0x01, 0x00]].concat().into(), "not canonically encoded"),
     (|m| m.prev = None, "prev is not the log's latest record"),
     (|m| m.version = 1, "protocol version is not 0"),

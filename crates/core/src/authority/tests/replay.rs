@@ -91,36 +91,40 @@ fn in_one_go(world: &World) -> Layers {
     judge_layers(&name, &of(&LogName::Operator), &of(&acme()), &of(&hello())).unwrap()
 }
 
-/// As a ledger does it: every state is a row, and a record is judged on the releases that it names.
+/// As a ledger does it: every state and every fact is a row, and a record is judged on those that it names.
 fn from_rows(world: &World, rows_every: usize) -> World {
     let mut replayed = World::new();
     replayed.states.clear();
     replayed.given.clear();
-    let mut release_rows: BTreeMap<Version, Vec<u8>> = BTreeMap::new();
+    replayed.facts.clear();
+    let mut kept = BTreeMap::new();
     for (at, (log, given)) in world.given.iter().enumerate() {
         let message = proto::PackageRecord::decode(given.envelope.contents.clone());
         let act = message.map(|message| message.act).unwrap_or_default();
-        let named = Act::decode(&act).map(|act| act.steps).unwrap_or_default();
-        let rows = named.iter().filter_map(|step| match step {
-            Step::Release(release) => release_rows.get(&release.version),
-            Step::Yank { version, .. } => release_rows.get(version),
-            _ => None,
-        });
-        let read = rows.map(|row| Release::decode(row).unwrap());
-        replayed.releases = read.map(|release| (release.version.clone(), release)).collect();
-        let changes = replayed.state(log).judge(&replayed.context(log), &given.envelope).unwrap();
-        for release in changes.releases {
-            release_rows.insert(release.version.clone(), release.encode());
+        let mut named = Named::default();
+        if let Ok(act) = Act::decode(&act) {
+            named.extend(&act);
         }
-        replayed.states.insert(log.clone(), changes.state);
+        replayed.facts = kept.iter().map(|(log, facts)| (log.clone(), rows(facts, &named))).collect();
+        let changes = replayed.state(log).judge(&replayed.context(log), &given.envelope).unwrap();
+        replayed.facts = std::mem::take(&mut kept);
+        replayed.follow(log, changes);
+        kept = std::mem::take(&mut replayed.facts);
         if at % rows_every == 0 {
             let row = |state: &State| State::decode(&state.encode()).unwrap();
             replayed.states.values_mut().for_each(|state| *state = row(state));
         }
     }
-    let read = release_rows.values().map(|row| Release::decode(row).unwrap());
-    replayed.releases = read.map(|release| (release.version.clone(), release)).collect();
+    replayed.facts = kept;
     replayed
+}
+
+/// The facts of what is named, as rows.
+fn rows(facts: &Facts, named: &Named) -> Facts {
+    let mut facts = facts.about(named);
+    let row = |release: &Release| Release::decode(&release.encode()).unwrap();
+    facts.releases.values_mut().for_each(|release| *release = row(release));
+    facts
 }
 
 proptest! {
@@ -135,11 +139,11 @@ proptest! {
         let layers = in_one_go(&world);
         prop_assert_eq!(&layers.operator, &world.states[&LogName::Operator]);
         prop_assert_eq!(&layers.namespace, &world.states[&acme()]);
-        let (state, releases) = (world.states[&hello()].clone(), world.releases.clone());
-        prop_assert_eq!(layers.package, Some(PackageLog::Delegated { state, releases }));
+        let (state, facts) = (world.states[&hello()].clone(), world.facts[&hello()].clone());
+        prop_assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts }));
         let replayed = from_rows(&world, rows_every);
         prop_assert_eq!(&replayed.states, &world.states);
-        prop_assert_eq!(&replayed.releases, &world.releases);
+        prop_assert_eq!(&replayed.facts, &world.facts);
     }
 
     #[test]
@@ -147,17 +151,13 @@ proptest! {
         attempts in prop::collection::vec(attempt(), 1..30),
     ) {
         let world = log_of(&attempts);
-        for release in world.releases.values() {
+        for release in world.releases().values() {
             prop_assert!(!release.allowed_by.is_empty());
-            for id in &release.allowed_by {
-                let mut role = world.states[&hello()].made_by(*id).unwrap();
+            for id in release.allowed_by.iter().flatten() {
+                let role = &world.roles[id];
                 prop_assert!(role.not_after.is_none_or(|end| end >= release.time));
-                loop {
-                    prop_assert!(role.powers.contains(&Power::Release));
-                    prop_assert!(role.scope.covers_version(&release.version));
-                    let Some(parent) = role.parent else { break };
-                    role = world.states[&hello()].made_by(parent).unwrap();
-                }
+                prop_assert!(role.powers.contains(&Power::Release));
+                prop_assert!(role.scope.covers_version(&release.version));
             }
         }
     }
@@ -173,7 +173,7 @@ proptest! {
             prop_assert!(State::decode(&bytes).is_ok_and(|other| other != *state && other.encode() == bytes)
                 || State::decode(&bytes).is_err());
         }
-        let row = world.releases[&Version::new(1, 0, 0)].encode();
+        let row = world.releases()[&Version::new(1, 0, 0)].encode();
         let mut bytes = row.clone();
         bytes[at.index(row.len())] ^= bits;
         prop_assert!(Release::decode(&bytes).map_or(true, |other| other.encode() == bytes));
@@ -196,12 +196,15 @@ fn a_row_that_does_not_hang_together_is_refused() {
         change(&mut changed);
         assert_eq!(State::decode(&changed.encode()).unwrap_err(), StateError::Field { field });
     };
+    fn roles(state: &mut State) -> &mut Vec<Role> {
+        Arc::make_mut(&mut state.roles)
+    }
     // Roles are a tree: no role hangs under itself or a later one, and only the first is the root.
-    refuses(&|state| state.roles[1].parent = Some(state.roles[2].made), "role's parent");
-    refuses(&|state| state.roles[1].parent = Some(state.roles[1].made), "role's parent");
-    refuses(&|state| state.roles[1].parent = None, "role's parent");
-    refuses(&|state| state.roles[0].parent = Some(state.roles[1].made), "role's parent");
-    refuses(&|state| state.roles[1].made = state.roles[0].made, "role's parent");
+    refuses(&|state| roles(state)[1].parent = Some(state.roles[2].made), "role's parent");
+    refuses(&|state| roles(state)[1].parent = Some(state.roles[1].made), "role's parent");
+    refuses(&|state| roles(state)[1].parent = None, "role's parent");
+    refuses(&|state| roles(state)[0].parent = Some(state.roles[1].made), "role's parent");
+    refuses(&|state| roles(state)[1].made = state.roles[0].made, "role's parent");
     refuses(&|state| state.head = None, "head");
-    refuses(&|state| state.roles.clear(), "head");
+    refuses(&|state| roles(state).clear(), "head");
 }

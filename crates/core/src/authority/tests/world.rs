@@ -27,7 +27,9 @@ pub(super) fn hello() -> LogName {
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) states: BTreeMap<LogName, State>,
-    pub(super) releases: Releases,
+    pub(super) facts: BTreeMap<LogName, Facts>,
+    /// Every role that ever was, as it was last.
+    pub(super) roles: BTreeMap<RoleId, Role>,
     pub(super) time: Time,
     /// The key that signs envelopes.
     pub(super) commit: u8,
@@ -41,7 +43,8 @@ impl World {
     pub(super) fn new() -> Self {
         let mut world = Self {
             states: BTreeMap::new(),
-            releases: Releases::new(),
+            facts: BTreeMap::new(),
+            roles: BTreeMap::new(),
             time: START,
             commit: COMMIT,
             given: Vec::new(),
@@ -92,7 +95,7 @@ impl World {
         Context {
             operator: self.states.get(&LogName::Operator).filter(|_| *log != LogName::Operator),
             namespace: self.states.get(&acme()).filter(|_| matches!(log, LogName::Package(_))),
-            releases: Some(&self.releases),
+            facts: self.facts.get(log),
         }
     }
 
@@ -142,10 +145,22 @@ impl World {
         }
         let index = self.given.len() as u64;
         self.given.push((log.clone(), GivenRecord { index, envelope }));
-        self.states.insert(log.clone(), judged.state);
-        let changed = judged.releases.into_iter();
-        self.releases.extend(changed.map(|release| (release.version.clone(), release)));
+        self.follow(log, judged);
         entries
+    }
+
+    pub(super) fn follow(&mut self, log: &LogName, changes: Changes) {
+        self.facts.entry(log.clone()).or_default().follow(&changes);
+        if let LogName::Namespace(namespace) = log {
+            self.facts.entry(LogName::Operator).or_default().claimed.insert(namespace.clone());
+        }
+        self.roles.extend(changes.state.roles().map(|role| (role.made, role.clone())));
+        self.states.insert(log.clone(), changes.state);
+    }
+
+    /// The package's releases.
+    pub(super) fn releases(&self) -> Releases {
+        self.facts.get(&hello()).map(|facts| facts.releases.clone()).unwrap_or_default()
     }
 
     /// Does an act; the v1 entries of its record.

@@ -1,0 +1,90 @@
+//! What a log's records add up to beyond its state (`spec/delegation.md`, "What must be shown": judging a record costs
+//! its size and the depth of its roles, not the log).
+//!
+//! A fact is found by what a record names: a version, a role that is dead, an earlier record. So a state stays small
+//! whatever was released or revoked before, and a ledger keeps facts as rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::judge::Changes;
+use super::release::Releases;
+use super::role::RoleId;
+use crate::act::{Act, Step};
+use crate::id::RecordId;
+use crate::name::Namespace;
+
+/// What is known of the things that a record names, or of more; what is missing here never was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Of a package: its releases.
+    pub releases: Releases,
+    /// Roles that died, by name: the last of each.
+    pub dead: BTreeMap<String, RoleId>,
+    /// Where earlier records stand in this log; 0 is the first.
+    pub places: BTreeMap<RecordId, u64>,
+    /// Of the operator log: namespaces whose log had begun at the judged record's index.
+    pub claimed: BTreeSet<Namespace>,
+}
+
+impl Facts {
+    /// Of these facts those about what is named: what a ledger fetches.
+    #[must_use]
+    pub fn about(&self, named: &Named) -> Self {
+        fn of<K: Ord + Clone, V: Clone>(all: &BTreeMap<K, V>, named: &BTreeSet<K>) -> BTreeMap<K, V> {
+            named.iter().filter_map(|key| Some((key.clone(), all.get(key)?.clone()))).collect()
+        }
+        Self {
+            releases: of(&self.releases, &named.versions),
+            dead: of(&self.dead, &named.roles),
+            places: of(&self.places, &named.records),
+            claimed: self.claimed.intersection(&named.namespaces).cloned().collect(),
+        }
+    }
+
+    /// The facts after a record.
+    pub fn follow(&mut self, changes: &Changes) {
+        self.releases.extend(changes.releases.iter().map(|one| (one.version.clone(), one.clone())));
+        self.dead.extend(changes.dead.iter().map(|(name, role)| (name.clone(), *role)));
+        if let Some((record, place)) = changes.state.head_place() {
+            self.places.insert(record, place);
+        }
+    }
+}
+
+/// What an act names, of which the facts must be known to judge it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Versions.
+    pub versions: BTreeSet<semver::Version>,
+    /// Roles that may be dead.
+    pub roles: BTreeSet<String>,
+    /// Earlier records.
+    pub records: BTreeSet<RecordId>,
+    /// Namespaces.
+    pub namespaces: BTreeSet<Namespace>,
+}
+
+impl Named {
+    /// Adds what an act names.
+    pub fn extend(&mut self, act: &Act) {
+        for step in &act.steps {
+            match step {
+                Step::Release(release) => _ = self.versions.insert(release.version.clone()),
+                Step::Yank { version, .. } => _ = self.versions.insert(version.clone()),
+                Step::Annotate { subject, .. } => self.versions.extend(subject.parse().ok()),
+                Step::Revoke(revoke) => {
+                    if let Some(since) = revoke.since {
+                        self.records.insert(since);
+                        self.roles.insert(revoke.role.clone());
+                    }
+                }
+                Step::Import { namespace, .. } => _ = self.namespaces.insert(namespace.clone()),
+                Step::Init { .. }
+                | Step::Grant(_)
+                | Step::Admit { .. }
+                | Step::Recover { .. }
+                | Step::Takedown { .. } => {}
+            }
+        }
+    }
+}
