@@ -22,6 +22,7 @@ mod annotate;
 mod carrier;
 mod carry;
 mod encode;
+mod endorsers;
 mod facts;
 mod genesis;
 mod grant;

@@ -166,7 +166,7 @@ pub enum Effect {
     /// In a v1 log.
     V1(package::Changes),
     /// In a delegated log: its new state, and releases as they are after it.
-    Delegated(authority::Changes),
+    Delegated(Box<authority::Changes>),
 }
 
 /// An accepted record.

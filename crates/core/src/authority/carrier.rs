@@ -29,30 +29,34 @@ fn refused(reason: &'static str) -> Refusal {
     Refusal::Carrier { reason }
 }
 
-/// The entries of a carrier record; permissions are all that there are, ascending.
-fn words(entries: &Entries) -> Result<Vec<Word<'_>>, Refusal> {
-    let operator = |entry| match entry {
-        &OperatorEntry::GrantFlat { ref key, ref permissions } => {
-            (*permissions == OperatorPermission::ALL).then_some(Word::Grant(key))
-        }
-        &OperatorEntry::RevokeFlat { ref key_id, ref permissions } => {
-            (*permissions == OperatorPermission::ALL).then_some(Word::Revoke(key_id))
+fn operator_word(entry: &OperatorEntry) -> Option<Word<'_>> {
+    let all = OperatorPermission::ALL;
+    match entry {
+        OperatorEntry::GrantFlat { key, permissions } => (*permissions == all).then_some(Word::Grant(key)),
+        OperatorEntry::RevokeFlat { key_id, permissions } => {
+            (*permissions == all).then_some(Word::Revoke(key_id))
         }
         _ => None,
-    };
-    let package = |entry| match entry {
-        &PackageEntry::GrantFlat { ref key, ref permissions } => {
-            (*permissions == PackagePermission::ALL).then_some(Word::Grant(key))
-        }
-        &PackageEntry::RevokeFlat { ref key_id, ref permissions } => {
-            (*permissions == PackagePermission::ALL).then_some(Word::Revoke(key_id))
+    }
+}
+
+fn package_word(entry: &PackageEntry) -> Option<Word<'_>> {
+    let all = PackagePermission::ALL;
+    match entry {
+        PackageEntry::GrantFlat { key, permissions } => (*permissions == all).then_some(Word::Grant(key)),
+        PackageEntry::RevokeFlat { key_id, permissions } => {
+            (*permissions == all).then_some(Word::Revoke(key_id))
         }
         PackageEntry::Yank { version } => Some(Word::Yank(version)),
         _ => None,
-    };
+    }
+}
+
+/// The entries of a carrier record; permissions are all that there are, ascending.
+fn words(entries: &Entries) -> Result<Vec<Word<'_>>, Refusal> {
     let words: Option<Vec<Word<'_>>> = match entries {
-        Entries::Operator(entries) => entries.iter().map(operator).collect(),
-        Entries::Package(entries) => entries.iter().map(package).collect(),
+        Entries::Operator(entries) => entries.iter().map(operator_word).collect(),
+        Entries::Package(entries) => entries.iter().map(package_word).collect(),
     };
     let words =
         words.ok_or_else(|| refused("it has no act, and its entries do more than a carrier record's"))?;

@@ -7,6 +7,7 @@ use semver::Version;
 
 use super::annotate::Annotation;
 use super::carry::{self, Entries, Opened};
+use super::endorsers::{Endorsers, Signatures};
 use super::operate::Takedown;
 use super::release::Release;
 use super::role::{Role, RoleId};
@@ -52,15 +53,6 @@ pub struct Carried {
     pub contents: Vec<u8>,
     /// What the record changes.
     pub changes: Changes,
-}
-
-/// Whether signatures are verified, or were before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signatures {
-    /// They are verified here.
-    Verify,
-    /// The caller has verified the envelope's and every endorsement's.
-    Verified,
 }
 
 /// An act being done: what its steps need to know, and what they leave behind.
@@ -451,52 +443,5 @@ fn check_first_signer(entries: &Entries, signer: &KeyId) -> Result<(), Refusal> 
         },
         // There the key follows from who signs.
         Entries::Package(_) => Ok(()),
-    }
-}
-
-/// Who may endorse an act: keys of roles that are live before it or after one of its steps, and, with Init or Recover,
-/// those of the layer above.
-struct Endorsers<'a> {
-    state: &'a State,
-    context: &'a Context<'a>,
-    act: &'a Act,
-    time: Time,
-}
-
-impl<'a> Endorsers<'a> {
-    fn key(&self, id: &KeyId) -> Option<&'a PublicKey> {
-        let live = |state: &'a State| state.live_at(self.time).find_map(|role| role.keys.get(id));
-        // A key that a step names is in a live role after it, or the step fails.
-        let named = |step: &'a Step| match step {
-            Step::Init { keys, .. } | Step::Recover { keys, .. } => keys.iter().find(|key| key.id() == *id),
-            Step::Grant(grant) => grant.keys.iter().find(|key| key.id() == *id),
-            _ => None,
-        };
-        let by_above = |step: &Step| matches!(step, Step::Init { .. } | Step::Recover { .. });
-        let above = || match self.state.log {
-            _ if !self.act.steps.iter().any(by_above) => None,
-            LogName::Operator => None,
-            LogName::Namespace(_) => self.context.operator,
-            LogName::Package(_) => self.context.namespace,
-        };
-        live(self.state).or_else(|| self.act.steps.iter().find_map(named)).or_else(|| above().and_then(live))
-    }
-
-    /// A record's endorsements: sorted by key id, each once, each by somebody who has a say.
-    fn check(&self, opened: &Opened, signatures: Signatures) -> Result<BTreeSet<KeyId>, Refusal> {
-        let mut signers = BTreeSet::new();
-        for endorsement in &opened.endorsements {
-            let key_id = endorsement.key_id;
-            let refused = |reason| Refusal::Endorsement { key_id, reason };
-            if signers.last().is_some_and(|last| *last >= key_id) {
-                return Err(refused("stands twice or out of order"));
-            }
-            let key = self.key(&key_id).ok_or_else(|| refused("is by a key in no live role"))?;
-            if signatures == Signatures::Verify {
-                endorsement.verify(&opened.act, key).map_err(|_| refused("does not verify"))?;
-            }
-            signers.insert(key_id);
-        }
-        Ok(signers)
     }
 }

@@ -219,7 +219,7 @@ fn judge_act(
         record: log.layer().record_id(&carried.contents),
         contents: Contents::ToSign(carried.contents.into()),
         time: carry.time,
-        effect: Effect::Delegated(changes),
+        effect: Effect::Delegated(Box::new(changes)),
         first,
         private: false,
     })

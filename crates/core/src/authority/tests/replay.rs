@@ -97,7 +97,7 @@ fn from_rows(world: &World, rows_every: usize) -> World {
     replayed.states.clear();
     replayed.given.clear();
     replayed.facts.clear();
-    let mut kept = BTreeMap::new();
+    let mut kept: BTreeMap<LogName, Facts> = BTreeMap::new();
     for (at, (log, given)) in world.given.iter().enumerate() {
         let message = proto::PackageRecord::decode(given.envelope.contents.clone());
         let act = message.map(|message| message.act).unwrap_or_default();
