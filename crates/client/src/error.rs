@@ -112,6 +112,16 @@ pub enum Error {
         /// The version.
         version: Version,
     },
+    /// The release lost its owners' trust.
+    #[error(
+        "`{name}@{version}` is distrusted by the owners of `{name}`: whoever released it should not have been able to"
+    )]
+    Distrusted {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+    },
     /// A pin cannot be read or written.
     #[error("the trust file `{path}`: {reason}")]
     Pin {

@@ -59,6 +59,8 @@ pub struct VerifiedRelease {
     pub released_seconds: i64,
     /// Whether it was yanked.
     pub yanked: bool,
+    /// Whether its owners trust it no longer: the key that released it was stolen by then.
+    pub distrusted: bool,
 }
 
 /// Whose word a release is.
@@ -82,8 +84,8 @@ impl VerifiedPackage {
     ) -> Result<Self, Error> {
         let all = match &layers.package {
             Some(PackageLog::V1(state)) => state.releases.values().map(of_v1).collect(),
-            Some(PackageLog::Delegated { releases, .. }) => {
-                delegated(name, &layers.operator, releases, records)?
+            Some(PackageLog::Delegated { state, facts }) => {
+                delegated(name, &layers.operator, state, &facts.releases, records)?
             }
             None => Vec::new(),
         };
@@ -94,7 +96,7 @@ impl VerifiedPackage {
     /// The release of a version, or the highest that is live and no pre-release.
     ///
     /// # Errors
-    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Yanked`] unless `yanked` is allowed.
+    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Distrusted`], [`Error::Yanked`] unless `yanked` is allowed.
     pub fn release(&self, version: Option<&Version>, yanked: bool) -> Result<VerifiedRelease, Error> {
         let name = self.name.clone();
         let found = match version {
@@ -104,9 +106,12 @@ impl VerifiedPackage {
                 .ok_or_else(|| Error::NoSuchRelease { name: name.clone(), version: version.clone() })?,
             None => self
                 .releases()
-                .rfind(|release| !release.yanked && release.version.pre.is_empty())
+                .rfind(|release| !release.yanked && !release.distrusted && release.version.pre.is_empty())
                 .ok_or_else(|| Error::NoLiveRelease { name: name.clone() })?,
         };
+        if found.distrusted {
+            return Err(Error::Distrusted { name, version: found.version.clone() });
+        }
         if found.yanked && !yanked {
             return Err(Error::Yanked { name, version: found.version.clone() });
         }
@@ -127,12 +132,14 @@ fn of_v1(release: &package::Release) -> VerifiedRelease {
         signed_by: SignedBy { level: Level::PublisherKey, keys: vec![release.by], on_behalf_of: None },
         released_seconds: release.time.seconds(),
         yanked: release.is_yanked(),
+        distrusted: false,
     }
 }
 
 fn delegated(
     name: &PackageName,
     operator: &authority::State,
+    package: &authority::State,
     releases: &authority::Releases,
     records: &[GivenRecord],
 ) -> Result<Vec<VerifiedRelease>, Error> {
@@ -145,22 +152,24 @@ fn delegated(
     }
     // Where a publisher's own keys suffice, the registry's stands there for the start of the package alone.
     let counts = |release: &authority::Release, key: &KeyId| {
-        release.on_behalf_of.is_some() || !operator.is_publishing_key(key)
+        release.level() != Level::PublisherKey || !operator.is_publishing_key(key)
     };
     let release = |release: &authority::Release| VerifiedRelease {
         version: release.version.clone(),
         content: release.content,
         manifest: release.manifest,
         signed_by: SignedBy {
-            level: Level::of(release.on_behalf_of.as_ref()),
+            level: release.level(),
             keys: {
-                let keys = signers.get(&release.record).into_iter().flatten();
+                let said = release.endorsed.unwrap_or(release.record);
+                let keys = signers.get(&said).into_iter().flatten();
                 keys.filter(|key| counts(release, key)).copied().collect()
             },
             on_behalf_of: release.on_behalf_of.clone(),
         },
         released_seconds: release.time.seconds(),
         yanked: release.yanked.is_some(),
+        distrusted: package.distrusts(release),
     };
     Ok(releases.values().map(release).collect())
 }

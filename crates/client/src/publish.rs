@@ -181,8 +181,8 @@ fn is_released(layers: &Layers, release: &NewRelease, digest: &Digest) -> Result
     let found = match &layers.package {
         None => None,
         Some(PackageLog::V1(state)) => state.releases.get(&release.version).map(|release| *release.content()),
-        Some(PackageLog::Delegated { releases, .. }) => {
-            releases.get(&release.version).map(|release| release.content)
+        Some(PackageLog::Delegated { facts, .. }) => {
+            facts.releases.get(&release.version).map(|release| release.content)
         }
     };
     match found {
@@ -235,15 +235,12 @@ fn check_allowed(
             release.version
         )));
     }
-    let Some(PackageLog::Delegated { state, releases }) = &layers.package else { return Ok(()) };
+    let Some(PackageLog::Delegated { state, facts }) = &layers.package else { return Ok(()) };
     let commit_key = layers.operator.commit_keys(time).next();
     let commit_key =
         commit_key.ok_or_else(|| cannot("no key of this registry can sign records now".to_owned()))?;
-    let context = Context {
-        operator: Some(&layers.operator),
-        namespace: Some(&layers.namespace),
-        releases: Some(releases),
-    };
+    let context =
+        Context { operator: Some(&layers.operator), namespace: Some(&layers.namespace), facts: Some(facts) };
     let endorsements = std::slice::from_ref(endorsement);
     match state.carry(&context, time, act, endorsements, &commit_key.id()) {
         Ok(_) => Ok(()),

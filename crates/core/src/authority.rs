@@ -33,6 +33,7 @@ mod recover;
 mod release;
 mod revoke;
 pub mod role;
+mod rows;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use operate::Takedown;
 pub use policy::{Policy, PolicyError, TWO_PERSONS};
 pub use release::{Level, Release, Releases, Yanked};
 use role::{Power, Role, RoleId, RolePath, Scope};
+pub use rows::dead_role_key;
 
 /// Most live keys of a log.
 pub const LIVE_KEYS_MAX: usize = 128;

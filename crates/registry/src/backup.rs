@@ -22,6 +22,7 @@ use wargate_core::checkpoint::{Checkpoint, open_note};
 use crate::apply::Applier;
 use crate::db::Db;
 use crate::error::Error;
+use crate::fsck;
 use crate::limits::{BLOB_COPIES_AT_ONCE, COPIES_AT_ONCE};
 use crate::objects;
 use crate::recovery;
@@ -297,6 +298,7 @@ async fn check_current(ledger: &dyn Db, expected: &Checkpoint) -> Result<(), Bac
 
 /// The registry as the ledger and the copied objects give it, with the log's root and the signatures verified.
 async fn load(ledger: &dyn Db, objects: &Arc<dyn ObjectStore>, origin: &str) -> Result<State, BackupError> {
+    fsck::remake(ledger, objects).await?;
     let state = recovery::load(ledger, objects, origin).await?.ok_or(BackupError::Empty)?;
     let operator = recovery::operator(ledger).await?;
     let key = operator.key(&state.committed.signed.key_id).cloned();

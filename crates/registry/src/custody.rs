@@ -221,7 +221,7 @@ pub(crate) fn namespace_start(shared: &Shared, name: &PackageName) -> Result<End
 
 /// The policy of a namespace whose records are not everybody's.
 fn make_private() -> Step {
-    let (kind, value) = (AnnotationKind::Policy, Policy { private: true }.to_string());
+    let (kind, value) = (AnnotationKind::Policy, Policy { private: true, ..Policy::default() }.to_string());
     Step::Annotate { kind, subject: String::new(), value }
 }
 

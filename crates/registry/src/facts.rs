@@ -1,6 +1,6 @@
 //! Fetches the facts that a batch is judged by: what `plan::needs` names, and nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wargate_core::authority;
 use wargate_core::id::LogId;
@@ -10,7 +10,7 @@ use wargate_core::v1::package;
 use crate::db::{Db, Row, Statement};
 use crate::error::Error;
 use crate::tables::logs::{self, LogKind};
-use crate::tables::releases;
+use crate::tables::{facts, releases};
 
 /// By log id, the log's number in the ledger: the index of its first record.
 pub(crate) type LogNumbers = HashMap<LogId, u64>;
@@ -38,7 +38,10 @@ pub(crate) async fn fetch(
 fn select(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
     let mut statements = vec![logs::select(log), logs::select_state(log)];
     statements.extend(needs.keys.iter().map(|key| logs::select_key(log, key)));
-    statements.extend(needs.versions.iter().map(|version| releases::select(log, version)));
+    let named = &needs.named;
+    statements.extend(named.versions.iter().map(|version| releases::select(log, version)));
+    statements.extend(named.roles.iter().map(|name| facts::select_dead_role(log, name)));
+    statements.extend(named.records.iter().map(|record| facts::select_place(log, record)));
     statements
 }
 
@@ -54,8 +57,16 @@ fn read(
         keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
     }
     let mut released = Vec::new();
-    for _ in &needs.versions {
+    for _ in &needs.named.versions {
         released.extend(releases::rows(next()?)?);
+    }
+    let mut dead = BTreeMap::new();
+    for name in &needs.named.roles {
+        dead.extend(facts::dead_role(next()?)?.map(|role| (name.clone(), role)));
+    }
+    let mut places = BTreeMap::new();
+    for record in &needs.named.records {
+        places.extend(facts::place(next()?)?.map(|place| (*record, place)));
     }
     let Some(row) = row else { return Ok((LogFacts::Absent, None)) };
     let known = match row.kind {
@@ -68,7 +79,9 @@ fn read(
             let missing = || Error::internal("read facts", format!("no state of {} is kept", needs.name));
             let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.delegated()?)));
             let releases = releases.collect::<Result<authority::Releases, Error>>()?;
-            LogFacts::Delegated { state: state.ok_or_else(missing)?, releases }
+            let claimed = BTreeSet::new();
+            let facts = authority::Facts { releases, dead, places, claimed };
+            LogFacts::Delegated { state: state.ok_or_else(missing)?, facts }
         }
     };
     Ok((known, Some(row.first_index)))

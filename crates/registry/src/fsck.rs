@@ -145,6 +145,30 @@ pub async fn check(
     Ok(check.report)
 }
 
+/// Makes the tables anew that follow from the log, if a migration left them to be made.
+///
+/// # Errors
+/// [`Error::Internal`] if ledger or objects fail, or are so damaged that the tables cannot be made.
+pub(crate) async fn remake(db: &dyn Db, objects: &Arc<dyn ObjectStore>) -> Result<(), Error> {
+    let asked = Statement::new("select one from remake", vec![]);
+    if db.read(vec![asked]).await?.pop().unwrap_or_default().is_empty() {
+        return Ok(());
+    }
+    let options = FsckOptions { rebuild: true, ..FsckOptions::default() };
+    let mut check =
+        Check { db, objects, options: &options, report: Report::default(), named: HashSet::new() };
+    if let Some(pin) = check.pin().await? {
+        tracing::info!(records = pin.size(), "making anew what follows from the log, once, for this version");
+        let laid = check.issued(&pin).await;
+        log::walk(&mut check, &pin, &laid).await?;
+        if let Some(damage) = check.report.damage.iter().find(|damage| !damage.is_repaired()) {
+            return Err(Error::internal("make anew what follows from the log", damage));
+        }
+    }
+    db.write(vec![Statement::new("delete from remake", vec![])]).await?;
+    Ok(())
+}
+
 /// A check under way.
 struct Check<'a> {
     db: &'a dyn Db,

@@ -29,6 +29,7 @@ use crate::content_cache::ContentCache;
 use crate::custody::{self, CustodialRelease, Released};
 use crate::db::Db;
 use crate::error::Error;
+use crate::fsck;
 use crate::gc::{self, Removed};
 use crate::hashes::Hashes;
 use crate::in_flight::RecordsInFlight;
@@ -94,6 +95,7 @@ impl Registry {
         let issued = recovery::issued(&objects).await?;
         let room = Arc::new(RoomWatch::new(&config, clock.clone()));
         let db: Arc<dyn Db> = Arc::new(WatchedDb { db, room: room.clone() });
+        fsck::remake(&*db, &objects).await?;
         let loaded = recovery::load(&*db, &objects, &config.origin).await?;
         repository::parts::read_unread(&*db, &objects).await?;
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
@@ -290,7 +292,7 @@ impl Registry {
     fn check_push_to(&self, log: &LogName) -> Result<(), Error> {
         match log {
             LogName::Package(name) => self.check_push(name),
-            // The engine takes no acts of other logs yet, and says so.
+            // What an act may do there is a matter of its endorsements alone.
             LogName::Namespace(_) | LogName::Operator => Ok(()),
         }
     }

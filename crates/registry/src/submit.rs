@@ -1,10 +1,9 @@
-//! Acts that people sign with keys of their own, into their packages' logs (`spec/delegation.md`, "Acts and
-//! records").
+//! Acts that people sign with keys of their own (`spec/delegation.md`, "Acts and records").
 //!
 //! An act is judged in advance, by the rules that will judge it, before a byte of content is kept or a namespace
 //! begins for it; its verdict is the sequencer's all the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,31 +13,31 @@ use tokio::sync::OwnedSemaphorePermit;
 use wargate_component::Inspection;
 use wargate_component::manifest::{Layer, artifact};
 use wargate_core::act::{Act, Endorsement, Release, Step};
-use wargate_core::authority::{Context, Refusal, Releases, State};
+use wargate_core::authority::{self, Context, Facts, Refusal, State};
 use wargate_core::digest::Digest;
-use wargate_core::id::RecordId;
+use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::KeyId;
 use wargate_core::name::{LogName, PackageName};
-use wargate_core::plan::Verdict;
+use wargate_core::plan::{LogFacts, Submission, Verdict, needs};
 use wargate_core::time::Time;
 
 use crate::admission::Candidate;
 use crate::content::incoming::Incoming;
 use crate::content::{inspected, leases};
-use crate::custody::{self, Endorsed, Known};
+use crate::custody::{self, Endorsed};
 use crate::db::Batch;
 use crate::error::Error;
+use crate::facts;
 use crate::limits::{ENDORSEMENTS_MAX, NAMESPACE_START_WAIT};
 use crate::publish;
 use crate::recovery;
 use crate::shared::Shared;
-use crate::tables::logs::LogKind;
-use crate::tables::{content, inspections};
+use crate::tables::{content, inspections, standing};
 
 /// An act and who agreed to it.
 #[derive(Debug, Clone)]
 pub struct SignedAct {
-    /// The log that it is for: a package's.
+    /// The log that it is for.
     pub log: LogName,
     /// The exact bytes that the endorsers signed.
     pub act: Bytes,
@@ -70,30 +69,26 @@ pub struct SubmittedRelease {
     pub manifest: Option<Digest>,
 }
 
-/// An act that can be read and is for this registry, and what is known of its package.
+/// An act that can be read and is for this registry, and what is known of its log and those above.
 struct Read<'a> {
     signed: &'a SignedAct,
-    name: &'a PackageName,
     act: Act,
-    known: Known,
+    logs: BTreeMap<LogId, LogFacts>,
 }
 
 /// An act that nothing but its content speaks against.
 struct Judged {
     /// The act by which its namespace begins first, if that is new.
     namespace: Option<Endorsed>,
-    /// The act's endorsements, with the registry's where its package begins.
+    /// The act's endorsements, with the registry's where its log begins.
     endorsements: Vec<Endorsement>,
 }
 
 impl<'a> Read<'a> {
     async fn new(shared: &Shared, signed: &'a SignedAct) -> Result<Self, Error> {
-        let LogName::Package(name) = &signed.log else {
-            return Err(Error::Unsupported {
-                reason: format!("{} is no package's log: its acts are not taken here yet", signed.log),
-            });
-        };
-        publish::check_open(shared, &name.namespace())?;
+        if let LogName::Package(name) = &signed.log {
+            publish::check_open(shared, &name.namespace())?;
+        }
         let invalid = |reason: String| Error::Invalid { reason };
         if signed.endorsements.len() > ENDORSEMENTS_MAX {
             let reason = format!("an act has at most {ENDORSEMENTS_MAX} endorsements");
@@ -107,93 +102,143 @@ impl<'a> Read<'a> {
                 return Err(invalid(Refusal::Elsewhere { what }.to_string()));
             }
         }
-        let versions: Vec<&Version> = releases(&act).map(|release| &release.version).collect();
-        let known = Known::read(shared, name, &versions).await?;
-        Ok(Self { signed, name, act, known })
+        let submission = Submission::Act {
+            log: signed.log.clone(),
+            act: signed.act.clone(),
+            endorsements: signed.endorsements.clone(),
+        };
+        let (found, _) = facts::fetch(&*shared.db, &needs(&[submission])).await?;
+        Ok(Self { signed, act, logs: found.logs })
+    }
+
+    /// A delegated log that has begun.
+    fn begun(&self, log: &LogName) -> Option<(&State, &Facts)> {
+        match self.logs.get(&log.log_id()) {
+            Some(LogFacts::Delegated { state, facts }) => Some((state, facts)),
+            _ => None,
+        }
+    }
+
+    fn package(&self) -> Option<&PackageName> {
+        match &self.signed.log {
+            LogName::Package(name) => Some(name),
+            LogName::Namespace(_) | LogName::Operator => None,
+        }
     }
 
     /// The record that released all of it before, if one did.
-    fn before(&self) -> Result<Option<Submitted>, Error> {
-        let mut last = None;
+    async fn before(&self, shared: &Shared) -> Result<Option<Submitted>, Error> {
+        let (Some(name), Some((_, facts))) = (self.package(), self.begun(&self.signed.log)) else {
+            return Ok(None);
+        };
+        let mut last: Option<&authority::Release> = None;
         let mut found = Vec::new();
         for release in releases(&self.act) {
-            let row = self.known.releases.iter().find(|row| row.version == release.version);
-            let Some(row) = row else { continue };
-            if row.content != release.content {
+            let Some(known) = facts.releases.get(&release.version) else { continue };
+            if known.content != release.content {
                 return Err(Error::AlreadyReleased {
-                    name: self.name.clone(),
-                    version: row.version.clone(),
-                    content: row.content,
+                    name: name.clone(),
+                    version: known.version.clone(),
+                    content: known.content,
                 });
             }
-            last = last.max(Some((row.index, row.record)));
-            let (version, content, manifest) = (row.version.clone(), row.content, row.manifest);
+            last = last.filter(|last| last.place > known.place).or(Some(known));
+            let (version, content, manifest) = (known.version.clone(), known.content, known.manifest);
             found.push(SubmittedRelease { version, content, manifest });
         }
         let all = found.len() == releases(&self.act).count();
-        Ok(last.filter(|_| all).map(|(index, record)| Submitted {
-            record,
-            index,
-            before: true,
-            releases: found,
-        }))
+        let Some(record) = last.filter(|_| all).map(|last| last.record) else { return Ok(None) };
+        let row = shared.db.read(vec![standing::select(&self.act.log, &record, None)]).await?.pop();
+        let index = standing::one(row.unwrap_or_default())?.index;
+        let index = index.ok_or_else(|| Error::internal("find a release's record", "it is missing"))?;
+        Ok(Some(Submitted { record, index, before: true, releases: found }))
     }
 
     /// Judges the act as the sequencer will, if it is done now.
     async fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
-        if self.known.package == Some(LogKind::V1) {
-            return Err(custody::not_delegated(self.name));
+        if let (Some(name), Some(LogFacts::V1(_))) = (self.package(), self.logs.get(&self.act.log)) {
+            return Err(custody::not_delegated(name));
         }
-        let time = shared.log_time();
         let operator = recovery::operator(&*shared.db).await?;
-        let bench = Bench { shared, operator: &operator, time };
+        let mut bench = Bench { shared, operator: &operator, namespace: None, time: shared.log_time() };
         let endorsements = self.signed.endorsements.clone();
-        let Some(state) = &self.known.state else {
-            return self.judge_start(&bench, endorsements);
+        let log = &self.signed.log;
+        let namespace = self.package().map(|name| LogName::Namespace(name.namespace()));
+        bench.namespace = namespace.as_ref().and_then(|log| self.begun(log)).map(|(state, _)| state);
+        let Some((state, facts)) = self.begun(log) else {
+            return match log {
+                LogName::Package(name) => self.judge_start(bench, name, endorsements),
+                LogName::Namespace(_) | LogName::Operator => self.judge_claim(&bench, endorsements),
+            };
         };
-        let released: Result<Releases, Error> = self
-            .known
-            .releases
-            .iter()
-            .map(|row| Ok((row.version.clone(), row.clone().delegated()?)))
-            .collect();
-        let namespace = self.known.namespace.as_ref();
         bench
-            .carry(state, namespace, &released?, &self.signed.act, &endorsements)
-            .map_err(|refusal| refused(&refusal, Some((self.name.as_str(), state))))?;
+            .carry(state, facts, &self.signed.act, &endorsements)
+            .map_err(|refusal| refused(&refusal, Some((log.as_str(), state))))?;
+        Ok(Judged { namespace: None, endorsements })
+    }
+
+    /// The same where the act begins a namespace: the registry has a say where names come into being on first use.
+    fn judge_claim(&self, bench: &Bench<'_>, mut endorsements: Vec<Endorsement>) -> Result<Judged, Error> {
+        let LogName::Namespace(namespace) = &self.signed.log else {
+            return Err(Error::Invalid { reason: "the operator log begins with the registry".to_owned() });
+        };
+        let defines = |keys: &BTreeSet<KeyId>| bench.operator.define_covers(namespace, keys, bench.time);
+        self.vouch(bench.shared, &mut endorsements, defines)?;
+        let empty = State::empty(self.signed.log.clone());
+        bench
+            .carry(&empty, &Facts::default(), &self.signed.act, &endorsements)
+            .map_err(|refusal| refused(&refusal, None))?;
         Ok(Judged { namespace: None, endorsements })
     }
 
     /// The same where the act begins the package: the registry has a say in a namespace that is new or its own.
-    fn judge_start(&self, bench: &Bench<'_>, mut endorsements: Vec<Endorsement>) -> Result<Judged, Error> {
+    fn judge_start(
+        &self,
+        bench: Bench<'_>,
+        name: &PackageName,
+        mut endorsements: Vec<Endorsement>,
+    ) -> Result<Judged, Error> {
         let shared = bench.shared;
         let mut begun = None;
         let fresh;
-        let namespace = match &self.known.namespace {
+        let namespace = match bench.namespace {
             Some(namespace) => namespace,
             None => {
-                let start = custody::namespace_start(shared, self.name)?;
+                let start = custody::namespace_start(shared, name)?;
                 let empty = State::empty(start.log.clone());
-                let carried = bench.carry(&empty, None, &Releases::new(), &start.act, &start.endorsements);
+                let carried = bench.carry(&empty, &Facts::default(), &start.act, &start.endorsements);
                 fresh = carried.map_err(|refusal| refused(&refusal, None))?;
                 begun = Some(start);
                 &fresh
             }
         };
-        let own = |keys: &BTreeSet<KeyId>| namespace.init_covers(self.name.name(), keys, bench.time);
+        let bench = Bench { namespace: Some(namespace), ..bench };
+        let own = |keys: &BTreeSet<KeyId>| namespace.init_covers(name.name(), keys, bench.time);
+        self.vouch(shared, &mut endorsements, own)?;
+        let empty = State::empty(self.signed.log.clone());
+        bench
+            .carry(&empty, &Facts::default(), &self.signed.act, &endorsements)
+            .map_err(|refusal| refused(&refusal, Some((name.namespace().as_str(), namespace))))?;
+        Ok(Judged { namespace: begun, endorsements })
+    }
+
+    /// Adds the publishing key's word where names come into being on first use, nobody else who may gave theirs, and
+    /// the registry may.
+    fn vouch(
+        &self,
+        shared: &Shared,
+        endorsements: &mut Vec<Endorsement>,
+        covers: impl Fn(&BTreeSet<KeyId>) -> bool,
+    ) -> Result<(), Error> {
         let signers: BTreeSet<KeyId> = endorsements.iter().map(|endorsement| endorsement.key_id).collect();
         if let Some(key) = shared.config.publishing_key.as_deref()
             && shared.config.names_on_first_use
-            && !own(&signers)
-            && own(&BTreeSet::from([key.public().id()]))
+            && !covers(&signers)
+            && covers(&BTreeSet::from([key.public().id()]))
         {
             endorsements.push(custody::endorse(&self.signed.act, key)?);
         }
-        let empty = State::empty(self.signed.log.clone());
-        bench
-            .carry(&empty, Some(namespace), &Releases::new(), &self.signed.act, &endorsements)
-            .map_err(|refusal| refused(&refusal, Some((self.name.namespace().as_str(), namespace))))?;
-        Ok(Judged { namespace: begun, endorsements })
+        Ok(())
     }
 
     /// What the bytes of a release are must agree with what the act says of them.
@@ -204,8 +249,9 @@ impl<'a> Read<'a> {
         size: u64,
         inspection: &Inspection,
     ) -> Result<(), Error> {
+        let Some(name) = self.package() else { return Ok(()) };
         for release in releases(&self.act).filter(|release| release.content == *digest) {
-            let (content, version, name) = (digest, &release.version, self.name);
+            let (content, version) = (digest, &release.version);
             shared.check_release(&Candidate { name, version, content, inspection: Some(inspection) })?;
             let layer = Layer { digest: *digest, size };
             let manifest = Digest::of(&artifact(layer, inspection, name.name(), version).manifest);
@@ -225,6 +271,7 @@ impl<'a> Read<'a> {
 struct Bench<'a> {
     shared: &'a Shared,
     operator: &'a State,
+    namespace: Option<&'a State>,
     time: Time,
 }
 
@@ -233,12 +280,12 @@ impl Bench<'_> {
     fn carry(
         &self,
         state: &State,
-        namespace: Option<&State>,
-        releases: &Releases,
+        facts: &Facts,
         act: &[u8],
         endorsements: &[Endorsement],
     ) -> Result<State, Refusal> {
-        let context = Context { operator: Some(self.operator), namespace, releases: Some(releases) };
+        let operator = Some(self.operator).filter(|_| *state.log() != LogName::Operator);
+        let context = Context { operator, namespace: self.namespace, facts: Some(facts) };
         let commit_key = self.shared.config.commit_key.public().id();
         let carried = state.carry(&context, self.time, act, endorsements, &commit_key)?;
         Ok(carried.changes.state)
@@ -268,7 +315,7 @@ fn refused(refusal: &Refusal, asked: Option<(&str, &State)>) -> Error {
 /// Carries an act, and waits up to `wait` for the verdict.
 pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -> Result<Submitted, Error> {
     let read = Read::new(shared, &signed).await?;
-    if let Some(before) = read.before()? {
+    if let Some(before) = read.before(shared).await? {
         return Ok(before);
     }
     let judged = read.judge(shared).await?;
@@ -297,7 +344,8 @@ pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -
         }
         // Maybe it lost against itself.
         Verdict::Refused { reason } => {
-            Read::new(shared, &signed).await?.before()?.ok_or(Error::Denied { reason })
+            let read = Read::new(shared, &signed).await?;
+            read.before(shared).await?.ok_or(Error::Denied { reason })
         }
     }
 }
@@ -330,7 +378,7 @@ pub(crate) async fn begin_content(
             ),
         });
     };
-    if read.before()?.is_none() {
+    if read.before(&shared).await?.is_none() {
         read.judge(&shared).await?;
     }
     let here = shared.db.read(vec![content::select(&digest)]).await?.pop().unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::error::Error;
 
 pub(crate) mod checkpoints;
 pub(crate) mod content;
+pub(crate) mod facts;
 pub(crate) mod garbage;
 pub(crate) mod inspections;
 pub(crate) mod logs;

@@ -77,7 +77,8 @@ async fn a_first_release_starts_namespace_and_package_and_every_client_can_judge
     let other = release("acme:other", "0.1.0", b"three");
     assert_eq!(registry.release(&other, WAIT).await.unwrap(), Released::Now { index: 4 });
     let layers = judged(&registry, "acme:hello").await;
-    let Some(PackageLog::Delegated { releases, .. }) = layers.package else { panic!("it is delegated") };
+    let Some(PackageLog::Delegated { facts, .. }) = layers.package else { panic!("it is delegated") };
+    let releases = facts.releases;
     let found = releases.get(&second.version).unwrap();
     assert_eq!((found.content, found.manifest), (second.content, Some(second.manifest)));
     assert_eq!(found.on_behalf_of.as_ref(), Some(&second.on_behalf_of));
@@ -196,9 +197,10 @@ async fn first_releases_of_a_package_at_once_are_all_made() {
         let released = released.await.unwrap();
         assert!(matches!(released, Ok(Released::Now { .. })), "{released:?}");
     }
-    let Some(PackageLog::Delegated { releases, .. }) = judged(&registry, "acme:hello").await.package else {
+    let Some(PackageLog::Delegated { facts, .. }) = judged(&registry, "acme:hello").await.package else {
         panic!("it is delegated")
     };
+    let releases = facts.releases;
     assert_eq!(releases.len(), 3);
 }
 

@@ -154,7 +154,8 @@ async fn a_first_release_by_a_key_of_ones_own_starts_namespace_and_package() {
     assert_eq!(world.registry.submit(third, WAIT).await.unwrap().index, 4, "the content is here already");
 
     let layers = world.judged("acme:hello").await;
-    let Some(PackageLog::Delegated { state, releases }) = layers.package else { panic!("it is delegated") };
+    let Some(PackageLog::Delegated { state, facts }) = layers.package else { panic!("it is delegated") };
+    let releases = facts.releases;
     assert_eq!(state.role("owner").unwrap().keys.keys().collect::<Vec<_>>(), [&key(10).public().id()]);
     assert!(releases.values().all(|release| release.on_behalf_of.is_none()), "they are the publisher's own");
     assert_eq!(releases.len(), 2);

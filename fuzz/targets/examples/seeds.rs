@@ -145,15 +145,19 @@ fn acts() {
             issuer: "i".to_owned(),
             subject: "s".to_owned(),
         }),
+        place: 3,
         allowed_by: BTreeSet::new(),
-        yanked: Some(Yanked { record: record_id("yank"), time: NOW }),
+        endorsed: Some(record_id("endorse")),
+        variants: [VariantKind::Locked].into(),
+        yanked: Some(Yanked { record: record_id("yank"), time: NOW, reason: "broken".to_owned() }),
+        carried_yank: None,
     };
     write("ledger_state", "release", kept.encode());
     let empty = State::empty(LogName::Package(hello()));
     write("ledger_state", "empty", empty.encode());
     let act = genesis_act(&[public(1)], 1, &[p256(2), p256(3)], &p256(4), NOW, [1; 16]).encode();
     let endorsement = endorse(&act, &key(1)).unwrap();
-    let context = Context { operator: None, namespace: None, releases: None };
+    let context = Context::default();
     let carried = State::empty(LogName::Operator).carry(
         &context,
         NOW,

@@ -10,7 +10,7 @@ use wargate_core::time::Time;
 use wargate_core::v1::package::KeyState;
 use wargate_core::verify::PackageLog;
 
-use super::remote::{Reference, Remote, failed, signed_by, signed_by_json, time};
+use super::remote::{Reference, Remote, failed, signed_by, signed_by_json, standing, time};
 use crate::error::CommandError;
 use crate::ui;
 
@@ -45,8 +45,8 @@ impl ShowPackage {
         let kind = kind(&package);
         ui::line(&format!("{}  ({kind}, {} records, proven in full)", package.name, package.records));
         for release in package.releases() {
-            let yanked = if release.yanked { "  YANKED" } else { "" };
-            ui::line(&format!("  {}  {}{yanked}", release.version, release.content));
+            let line = format!("  {}  {}  {}", release.version, release.content, standing(release, ""));
+            ui::line(line.trim_end());
             let signed = signed_by(&release.signed_by);
             ui::line(&format!("    {signed}, {}", time(release.released_seconds)));
         }
@@ -105,6 +105,7 @@ fn told(package: &VerifiedPackage) -> Value {
                 "publishedBy": signed_by_json(&release.signed_by),
                 "publishedAt": time(release.released_seconds),
                 "yanked": release.yanked,
+                "distrusted": release.distrusted,
             })
         })
         .collect();

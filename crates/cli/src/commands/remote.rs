@@ -146,6 +146,8 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::Yanked { .. } => {
             CommandError::new(Kind::Verification, text).hint("--yanked takes it all the same, if you must")
         }
+        Error::Distrusted { .. } => CommandError::new(Kind::Verification, text)
+            .hint("nothing installs it any more; take another version, and look what used this one"),
         Error::CannotRelease { .. } => CommandError::new(Kind::Denied, text),
         Error::AlreadyReleased { .. } => {
             CommandError::new(Kind::Denied, text).hint("release it under another version")
@@ -213,8 +215,8 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         time(release.released_seconds)
     ));
     ui::line(&format!(
-        "  {}  as of checkpoint {}, {} (log proven; map: registry's word only)",
-        if release.yanked { "YANKED      " } else { "live        " },
+        "  {:<12}  as of checkpoint {}, {} (log proven; map: registry's word only)",
+        standing(release, "live"),
         checkpoint.size,
         time(at)
     ));
@@ -224,6 +226,15 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         package.proven.root,
         age(package)
     ));
+}
+
+/// How a release stands, in a word.
+pub(crate) fn standing(release: &VerifiedRelease, live: &'static str) -> &'static str {
+    match (release.distrusted, release.yanked) {
+        (true, _) => "DISTRUSTED",
+        (false, true) => "YANKED",
+        (false, false) => live,
+    }
 }
 
 /// The same for a script.
@@ -236,6 +247,7 @@ pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) ->
         "publishedBy": signed_by_json(&release.signed_by),
         "publishedAt": time(release.released_seconds),
         "yanked": release.yanked,
+        "distrusted": release.distrusted,
         "checkpoint": {
             "size": package.proven.checkpoint.size,
             "root": package.proven.checkpoint.root.to_string(),

@@ -20,7 +20,7 @@ use crate::record::{parse_time, time_message};
 use crate::time::Time;
 
 /// The number of this encoding; it changes when the shapes do.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 
 /// Bytes that are not the encoding of a state or a release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,7 +119,7 @@ struct YankedMessage {
 
 /// A record and its time.
 #[derive(Clone, PartialEq, Message)]
-struct PlaceMessage {
+pub(super) struct PlaceMessage {
     #[prost(bytes = "vec", tag = "1")]
     record: Vec<u8>,
     #[prost(message, optional, tag = "2")]
@@ -127,7 +127,7 @@ struct PlaceMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct RoleIdMessage {
+pub(super) struct RoleIdMessage {
     #[prost(bytes = "vec", tag = "1")]
     record: Vec<u8>,
     #[prost(uint64, tag = "2")]
@@ -200,19 +200,19 @@ struct ReleaseMessage {
     carried_yank: Option<Vec<u8>>,
 }
 
-fn field<T>(field: &'static str, value: Option<T>) -> Result<T, StateError> {
+pub(super) fn field<T>(field: &'static str, value: Option<T>) -> Result<T, StateError> {
     value.ok_or(StateError::Field { field })
 }
 
-fn parse<T: std::str::FromStr>(name: &'static str, text: &str) -> Result<T, StateError> {
+pub(super) fn parse<T: std::str::FromStr>(name: &'static str, text: &str) -> Result<T, StateError> {
     field(name, text.parse().ok())
 }
 
-fn time(message: Option<&Timestamp>) -> Result<Time, StateError> {
+pub(super) fn time(message: Option<&Timestamp>) -> Result<Time, StateError> {
     field("time", parse_time(message).ok())
 }
 
-fn read<M: Message + Default>(bytes: &[u8], format: fn(&M) -> u32) -> Result<M, StateError> {
+pub(super) fn read<M: Message + Default>(bytes: &[u8], format: fn(&M) -> u32) -> Result<M, StateError> {
     let message = M::decode(bytes).map_err(|error| StateError::Decode { reason: error.to_string() })?;
     match format(&message) {
         FORMAT => Ok(message),
@@ -234,11 +234,11 @@ fn gather<T, C: FromIterator<T>>(
     values.collect::<Result<C, _>>().map(Arc::new)
 }
 
-fn place_message(record: RecordId, time: Time) -> PlaceMessage {
+pub(super) fn place_message(record: RecordId, time: Time) -> PlaceMessage {
     PlaceMessage { record: record.as_bytes().to_vec(), time: Some(time_message(time)) }
 }
 
-fn read_place(message: &PlaceMessage) -> Result<(RecordId, Time), StateError> {
+pub(super) fn read_place(message: &PlaceMessage) -> Result<(RecordId, Time), StateError> {
     Ok((record_id(&message.record)?, time(message.time.as_ref())?))
 }
 
@@ -249,7 +249,7 @@ impl From<RoleId> for RoleIdMessage {
 }
 
 impl RoleIdMessage {
-    fn read(&self) -> Result<RoleId, StateError> {
+    pub(super) fn read(&self) -> Result<RoleId, StateError> {
         let record = field("role's record", RecordId::from_slice(&self.record))?;
         Ok(RoleId { record, step: field("role's step", usize::try_from(self.step).ok())? })
     }

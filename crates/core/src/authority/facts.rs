@@ -27,6 +27,18 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// How many things are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.releases.len() + self.dead.len() + self.places.len() + self.claimed.len()
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Of these facts those about what is named: what a ledger fetches.
     #[must_use]
     pub fn about(&self, named: &Named) -> Self {

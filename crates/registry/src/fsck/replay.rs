@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use semver::Version;
-use wargate_core::authority::{self, Context, Releases};
+use wargate_core::authority::{self, Context};
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::{LogName, Namespace};
@@ -16,9 +16,9 @@ use wargate_core::record::{PackageRecord, first_extension_field};
 use wargate_core::time::Time;
 use wargate_core::v1::package::{self, SignatureCheck};
 
-use super::rows::{LOG_KEYS, LOG_STATES, LOGS, RELEASES, Table};
+use super::rows::{LOG_FACTS, LOG_KEYS, LOG_STATES, LOGS, RELEASES, Table};
 use crate::db::Row;
-use crate::tables::{bytes, int, logs, releases, text, time};
+use crate::tables::{bytes, facts, int, logs, releases, text, time};
 
 /// A log, as its records so far make it.
 pub(super) struct LogFacts {
@@ -34,7 +34,12 @@ pub(super) struct LogFacts {
 
 enum Facts {
     V1(package::State),
-    Delegated { state: authority::State, releases: Releases },
+    Delegated {
+        state: authority::State,
+        facts: authority::Facts,
+        /// What else it says, as rows.
+        rows: BTreeMap<String, Vec<u8>>,
+    },
 }
 
 /// All logs of a part.
@@ -112,7 +117,7 @@ impl Replay {
         }
         let state = if delegated {
             let state = authority::State::empty(name.clone());
-            Facts::Delegated { state, releases: Releases::new() }
+            Facts::Delegated { state, facts: authority::Facts::default(), rows: BTreeMap::new() }
         } else {
             Facts::V1(package::State::default())
         };
@@ -149,7 +154,10 @@ impl Replay {
                 }
                 state.apply(changes);
             }
-            Facts::Delegated { state, releases } => {
+            Facts::Delegated { state, facts, rows } => {
+                if log.name == LogName::Operator {
+                    facts.claimed = self.namespaces.keys().cloned().collect();
+                }
                 let namespace = match &log.name {
                     LogName::Package(name) => self.namespace(&name.namespace()),
                     _ => None,
@@ -158,13 +166,15 @@ impl Replay {
                     Some(Facts::Delegated { state, .. }) => Some(state),
                     _ => None,
                 };
-                let context = Context { operator: self.operator(), namespace, releases: Some(releases) };
+                let context = Context { operator: self.operator(), namespace, facts: Some(facts) };
                 let changes = state.judge(&context, envelope).map_err(|refusal| refusal.to_string())?;
-                self.facts += changes.releases.len();
-                for release in changes.releases {
+                let (held, said) = (facts.len() + rows.len(), changes.fact_rows());
+                for release in &changes.releases {
                     log.released.entry(release.version.clone()).or_insert(index);
-                    releases.insert(release.version.clone(), release);
                 }
+                facts.follow(&changes);
+                rows.extend(said);
+                self.facts += (facts.len() + rows.len()).saturating_sub(held);
                 *state = changes.state;
                 self.delegated_time = self.delegated_time.max(state.head_time());
             }
@@ -226,10 +236,13 @@ impl Replay {
                 let row = |(version, release)| releases::upsert_v1(number, at(version), release).parameters;
                 state.releases.iter().map(row).collect()
             }
-            (name, Facts::Delegated { releases, .. }) if name == RELEASES.name => {
+            (name, Facts::Delegated { facts, .. }) if name == RELEASES.name => {
                 let at = |version| log.released.get(version).copied().unwrap_or_default();
                 let row = |(version, release)| releases::upsert(number, at(version), release).parameters;
-                releases.iter().map(row).collect()
+                facts.releases.iter().map(row).collect()
+            }
+            (name, Facts::Delegated { rows, .. }) if name == LOG_FACTS.name => {
+                rows.iter().map(|(about, fact)| facts::row(number, about, fact.clone())).collect()
             }
             _ => Vec::new(),
         }

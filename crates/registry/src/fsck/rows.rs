@@ -95,8 +95,19 @@ pub(super) const RELEASES: Table = Table {
     delete_one: "delete from releases where log = $1 and version = $2",
 };
 
+pub(super) const LOG_FACTS: Table = Table {
+    name: "log_facts",
+    columns: &["log", "about", "fact"],
+    keys: 2,
+    select: "select log, about, fact from log_facts \
+             where log >= $1 and log < $2 and (log, about) > ($3, $4) order by log, about limit $5",
+    insert: "insert into log_facts (log, about, fact) values ($1, $2, $3)",
+    delete: "delete from log_facts where log >= $1 and log < $2",
+    delete_one: "delete from log_facts where log = $1 and about = $2",
+};
+
 /// All of them, in the order in which they are made.
-pub(super) const ALL: [Table; 4] = [LOGS, LOG_STATES, LOG_KEYS, RELEASES];
+pub(super) const ALL: [Table; 5] = [LOGS, LOG_STATES, LOG_KEYS, RELEASES, LOG_FACTS];
 
 impl Table {
     /// The rows of some logs, after one of them.

@@ -11,7 +11,7 @@ use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Accepted, Effect};
 use wargate_core::v1::package::{Head, KeyState, PermissionSet};
 
-use super::{Columns, bytes, int, releases, text, time};
+use super::{Columns, bytes, facts, int, releases, text, time};
 use crate::db::{Batch, Row, Statement, Value};
 use crate::error::Error;
 
@@ -139,6 +139,8 @@ pub(crate) fn follow(log: u64, accepted: &Accepted) -> Batch {
         Effect::Delegated(changes) => {
             batch.push(upsert_state(log, &changes.state));
             batch.extend(changes.releases.iter().map(|one| releases::upsert(log, accepted.index, one)));
+            let rows = changes.fact_rows().into_iter();
+            batch.extend(rows.map(|(about, fact)| facts::upsert(log, &about, fact)));
         }
     }
     batch

@@ -1,0 +1,51 @@
+//! `log_facts`: what delegated logs add up to beyond their states and releases, each fact by what it is about.
+//!
+//! They follow from `records` alone and are written in the same transaction.
+
+use wargate_core::authority::dead_role_key;
+use wargate_core::authority::role::RoleId;
+use wargate_core::id::{LogId, RecordId};
+
+use super::{Columns, bytes, int, text};
+use crate::db::{Row, Statement, Value};
+use crate::error::Error;
+
+/// The last dead role of a name: [`dead_role`].
+pub(crate) fn select_dead_role(log: &LogId, name: &str) -> Statement {
+    Statement::new(
+        "select f.fact from logs l join log_facts f on f.log = l.first_idx where l.log_id = $1 and f.about = $2",
+        vec![bytes(log.as_bytes()), text(&dead_role_key(name))],
+    )
+}
+
+pub(crate) fn dead_role(rows: Vec<Row>) -> Result<Option<RoleId>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let role = RoleId::decode(&Columns::of(row).bytes("fact")?);
+    role.map(Some).map_err(|error| Error::internal("read a dead role", error))
+}
+
+/// How many records of the log stand before one of it; no row if it is none of it: [`place`].
+pub(crate) fn select_place(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "select (select count(*) from records b where b.log = r.log and b.idx < r.idx) \
+         from logs l join records r on r.log = l.first_idx and r.record_id = $2 where l.log_id = $1",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
+}
+
+pub(crate) fn place(rows: Vec<Row>) -> Result<Option<u64>, Error> {
+    rows.into_iter().next().map(|row| Columns::of(row).unsigned("place")).transpose()
+}
+
+pub(crate) fn upsert(log: u64, about: &str, fact: Vec<u8>) -> Statement {
+    Statement::new(
+        "insert into log_facts (log, about, fact) values ($1, $2, $3) \
+         on conflict (log, about) do update set fact = excluded.fact",
+        row(log, about, fact),
+    )
+}
+
+/// The columns of `log_facts`.
+pub(crate) fn row(log: u64, about: &str, fact: Vec<u8>) -> Row {
+    vec![int(log), text(about), Value::Bytes(fact.into())]
+}
