@@ -134,7 +134,8 @@ impl World {
             reader.issued().await.filter(|issued| *issued == current)
         })
         .await;
-        eventually("all of it laid down", async || (self.registry.laid_down() == current.size).then_some(())).await;
+        eventually("all of it laid down", async || (self.registry.laid_down() == current.size).then_some(()))
+            .await;
     }
 
     /// Tells first what would go, then removes it.
