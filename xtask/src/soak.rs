@@ -168,7 +168,7 @@ impl Soak {
             if let Some(status) = load.try_wait()? {
                 ensure!(status.success(), "the load found something wrong: {status}");
             }
-            self.memory.sample(self.start.elapsed(), born.elapsed(), server.id())?;
+            self.memory.sample(self.start.elapsed(), born.elapsed(), server.id(), &self.address())?;
             let list = self.list();
             self.backups.tick(&mut self.chance, || acknowledged(&list))?;
             self.tell_minute()?;

@@ -44,6 +44,11 @@ impl<Q: Eq + Hash, A: Clone> Answers<Q, A> {
         Self(Cache::with_weighter(expected, ANSWER_CACHE_BYTES, ByBytes(text_bytes)))
     }
 
+    /// Bytes that it holds, by its own reckoning.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.weight()
+    }
+
     /// The answer that is kept, if nothing was written since; else what `ask` finds, which is kept if it is anything.
     ///
     /// # Errors

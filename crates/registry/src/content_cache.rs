@@ -34,6 +34,11 @@ impl ContentCache {
         let expected = usize::try_from(CONTENT_CACHE_BYTES / 4096).unwrap_or(usize::MAX);
         Self(Cache::with_weighter(expected, CONTENT_CACHE_BYTES, ByBytes))
     }
+
+    /// Bytes that it holds, by its own reckoning.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.weight()
+    }
 }
 
 /// Stored content of `size` bytes; its bytes, if they are small, from memory or from the ledger. `None` if it is gone.

@@ -212,6 +212,11 @@ impl Hashes {
         read_page(&self.objects, page_ref).await
     }
 
+    /// Bytes that the caches of tiles and of pages hold, by their own reckoning.
+    pub(crate) fn bytes(&self) -> [u64; 2] {
+        [self.tiles.weight(), self.pages.weight()]
+    }
+
     /// Keeps what a commit just made, since the next one will touch it again.
     pub(crate) fn keep_pages<'a>(&self, pages: impl Iterator<Item = (&'a PageRef, &'a Arc<Page>)>) {
         for (page_ref, page) in pages {

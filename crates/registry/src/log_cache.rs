@@ -38,6 +38,11 @@ impl LogCache {
         Self { logs: Cache::with_weighter(expected, LOG_CACHE_BYTES, ByBytes), changing: Mutex::new(()) }
     }
 
+    /// Bytes that it holds, by its own reckoning.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.logs.weight()
+    }
+
     /// All records of a log, if they are at hand; those of a snapshot are the ones below its size.
     pub(crate) fn get(&self, log: &LogId) -> Option<Arc<Vec<PublishedRecord>>> {
         self.logs.get(log)

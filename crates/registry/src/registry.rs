@@ -407,6 +407,20 @@ impl Registry {
         Readiness::Ready
     }
 
+    /// What its caches hold in memory now, in bytes; each is bounded by a constant of [`limits`](crate::limits).
+    #[must_use]
+    pub fn cached_bytes(&self) -> [(&'static str, u64); 5] {
+        let shared = &self.shared;
+        let [tiles, pages] = shared.hashes.bytes();
+        [
+            ("tiles", tiles),
+            ("map-pages", pages),
+            ("logs", shared.logs.bytes()),
+            ("content", shared.small.bytes()),
+            ("answers", shared.answers.bytes()),
+        ]
+    }
+
     /// Synced transactions of the ledger so far.
     #[must_use]
     pub fn syncs(&self) -> u64 {

@@ -32,4 +32,9 @@ impl RepositoryAnswers {
             }),
         }
     }
+
+    /// Bytes that they hold, by their own reckoning.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.manifests.bytes() + self.blobs.bytes() + self.tags.bytes()
+    }
 }

@@ -35,6 +35,9 @@ pub(crate) async fn metrics(door: Door) -> Result<Response, api::Failed> {
     // Looks how much room there is, also when nobody writes.
     let _ = door.registry.readiness();
     metrics::gauge!("wargate_log_size").set(door.registry.snapshot().checkpoint().size() as f64);
+    for (cache, bytes) in door.registry.cached_bytes() {
+        metrics::gauge!("wargate_cache_bytes", "cache" => cache).set(bytes as f64);
+    }
     Ok(match door.metrics.render() {
         Some(text) => {
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
