@@ -126,6 +126,25 @@ impl Registry {
                 .header("content-length", size)
                 .body(reqwest::Body::wrap_stream(pieces))
         };
+        self.published(url.clone(), request).await
+    }
+
+    /// Hands an act in, as JSON.
+    pub(crate) async fn post_act<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        let url = self.at(path);
+        self.published(url.clone(), || self.http.post(&url).json(body)).await
+    }
+
+    /// What was published; a refusal with the registry's words.
+    async fn published<T: DeserializeOwned>(
+        &self,
+        url: String,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<T, Error> {
         let (status, answer) = whole(self.access.send(&url, request).await?, &url).await?;
         if (200..300).contains(&status) {
             return parse(&url, &answer);

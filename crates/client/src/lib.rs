@@ -4,6 +4,7 @@
 //! printing, `$HOME`, the environment; who calls says where pins are kept and what time it is.
 
 mod access;
+mod acts;
 mod credentials;
 mod error;
 mod fetch;
@@ -12,6 +13,7 @@ mod pins;
 mod publish;
 mod verify;
 
+pub use acts::{Bench, CarriedAct, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench, submit};
 pub use credentials::{CredentialSource, Credentials};
 pub use error::{Error, Unauthorized};
 pub use fetch::{CONTENT_BYTES_MAX, Registry};

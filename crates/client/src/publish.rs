@@ -19,17 +19,12 @@ use wargate_core::verify::{Layers, PackageLog};
 use wargate_wire::api::{ACT_FIELD, CONTENT_FIELD, EndorsementBody, ReleasedBody, SignedActBody};
 use wargate_wire::text::Base64;
 
+use crate::acts::{WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS};
 use crate::error::Error;
 use crate::fetch::Registry;
 use crate::package::Proven;
 use crate::pins::PinStore;
 use crate::verify::{Limits, look};
-
-/// How far before now the window of an act begins, in seconds: clocks differ.
-const WINDOW_BEFORE_SECONDS: i64 = 60;
-
-/// How long after now it ends, in seconds.
-const WINDOW_AFTER_SECONDS: i64 = 10 * 60;
 
 /// A version that somebody wants to release.
 #[derive(Debug, Clone)]

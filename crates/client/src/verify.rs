@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
+use wargate_core::authority::State;
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
-use wargate_core::name::{LogName, PackageName};
+use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
@@ -66,7 +67,7 @@ pub async fn verify_package(
     VerifiedPackage::of(name, looked.proven, looked.layers, &looked.package)
 }
 
-/// A name and the layers above it, checked; that there is no such package is proven too.
+/// A name and the layers above it, checked; that there is no such log is proven too.
 pub(crate) struct Looked {
     pub(crate) proven: Proven,
     pub(crate) layers: Layers,
@@ -83,6 +84,55 @@ pub(crate) async fn look(
     name: &PackageName,
     limits: &Limits,
 ) -> Result<Looked, Error> {
+    let ground = ground(registry, pins, limits).await?;
+    let log = LogName::Package(name.clone());
+    let namespace = ground.namespace(registry, &name.namespace()).await?;
+    let package = fetch_log(registry, ground.size(), &log).await?;
+    let layers = check::judge_layers(name, &ground.operator, &namespace, &package)?;
+    if package.is_empty() {
+        check_absent(registry, &ground.proven.checkpoint, &log).await?;
+    }
+    let above = LogName::Namespace(name.namespace());
+    ground.check_included(registry, &[(log, &package), (above, &namespace)]).await?;
+    Ok(Looked { proven: ground.proven, layers, package, pin: ground.pin })
+}
+
+/// The same for a namespace alone, whose log may not have begun.
+pub(crate) async fn look_namespace(
+    registry: &Registry,
+    pins: &PinStore,
+    name: &Namespace,
+    limits: &Limits,
+) -> Result<Looked, Error> {
+    let ground = ground(registry, pins, limits).await?;
+    let namespace = ground.namespace(registry, name).await?;
+    let layers = check::judge_namespace(name, &ground.operator, &namespace)?;
+    ground.check_included(registry, &[(LogName::Namespace(name.clone()), &namespace)]).await?;
+    Ok(Looked { proven: ground.proven, layers, package: Vec::new(), pin: ground.pin })
+}
+
+/// The operator log alone.
+pub(crate) async fn look_operator(
+    registry: &Registry,
+    pins: &PinStore,
+    limits: &Limits,
+) -> Result<(Proven, State, Pin), Error> {
+    let ground = ground(registry, pins, limits).await?;
+    ground.check_included(registry, &[]).await?;
+    let state = check::judge_operator(&ground.operator)?;
+    Ok((ground.proven, state, ground.pin))
+}
+
+/// What everything else is checked on: a fresh checkpoint that goes on from what was seen, signed by a key that the
+/// operator log gives `commit`.
+struct Ground {
+    proven: Proven,
+    operator: Vec<GivenRecord>,
+    /// What to remember of the registry.
+    pin: Pin,
+}
+
+async fn ground(registry: &Registry, pins: &PinStore, limits: &Limits) -> Result<Ground, Error> {
     let pin = pins.load(registry.url())?;
     let signed: CheckpointBody = registry.get("/v1/fetch/checkpoint").await?;
     let checkpoint = Checkpoint::from(&signed.contents);
@@ -93,25 +143,6 @@ pub(crate) async fn look(
     check::check_checkpoint(&checkpoint, &signed.key_id.0, &signed.signature.0, &authority)?;
     check::check_age(&checkpoint, limits.now_seconds, limits.age_seconds_max)?;
     check_consistent(registry, pin.as_ref(), &checkpoint).await?;
-    let above = LogName::Namespace(name.namespace());
-    let log = LogName::Package(name.clone());
-    // The map says whether the namespace has owners; a registry that hides them would have to fold another map.
-    let namespace = match find_in_map(registry, &checkpoint, &above).await? {
-        Some(_) => fetch_log(registry, checkpoint.size, &above).await?,
-        None => Vec::new(),
-    };
-    let package = fetch_log(registry, checkpoint.size, &log).await?;
-    let layers = check::judge_layers(name, &operator, &namespace, &package)?;
-    let mut logs = vec![(LogName::Operator, &operator)];
-    if package.is_empty() {
-        check_absent(registry, &checkpoint, &log).await?;
-    } else {
-        logs.push((log, &package));
-    }
-    if !namespace.is_empty() {
-        logs.push((above, &namespace));
-    }
-    check_included(registry, &checkpoint, &logs).await?;
 
     let first_use = pin.is_none();
     let root_given = pin.as_ref().is_some_and(|pin| pin.given);
@@ -122,7 +153,34 @@ pub(crate) async fn look(
         seen: Some(signed.contents),
     };
     let proven = Proven { checkpoint, checkpoint_key: signed.key_id.0, root, first_use, root_given };
-    Ok(Looked { proven, layers, package, pin })
+    Ok(Ground { proven, operator, pin })
+}
+
+impl Ground {
+    fn size(&self) -> u64 {
+        self.proven.checkpoint.size
+    }
+
+    /// A namespace's records. The map says whether it has owners; a registry that hides them would have to fold another
+    /// map.
+    async fn namespace(&self, registry: &Registry, name: &Namespace) -> Result<Vec<GivenRecord>, Error> {
+        let log = LogName::Namespace(name.clone());
+        match find_in_map(registry, &self.proven.checkpoint, &log).await? {
+            Some(_) => fetch_log(registry, self.size(), &log).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The operator's records, and those of the logs that have any, are in the log.
+    async fn check_included(
+        &self,
+        registry: &Registry,
+        others: &[(LogName, &Vec<GivenRecord>)],
+    ) -> Result<(), Error> {
+        let mut logs = vec![(LogName::Operator, &self.operator)];
+        logs.extend(others.iter().filter(|(_, records)| !records.is_empty()).cloned());
+        check_included(registry, &self.proven.checkpoint, &logs).await
+    }
 }
 
 /// A log of which no record was given has none, by the map.

@@ -12,6 +12,7 @@ mod message;
 pub mod power;
 pub mod scope;
 mod step;
+mod words;
 #[cfg(test)]
 mod tests;
 

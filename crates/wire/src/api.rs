@@ -20,7 +20,9 @@ pub use inspection::{
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
-pub use submit::{ACT_FIELD, CONTENT_FIELD, EndorsementBody, ReleasedBody, SignedActBody};
+pub use submit::{
+    ACT_FIELD, ActBody, CONTENT_FIELD, CarriedBody, EndorsementBody, ReleasedBody, SignedActBody,
+};
 
 /// A page of packages, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

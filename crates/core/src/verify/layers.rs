@@ -3,7 +3,7 @@
 
 use super::{Failure, GivenRecord, judge_v1_record};
 use crate::authority::{Context, Facts, State};
-use crate::name::{LogName, PackageName};
+use crate::name::{LogName, Namespace, PackageName};
 use crate::record::first_extension_field;
 use crate::v1::package;
 
@@ -43,9 +43,27 @@ pub fn judge_layers(
     namespace: &[GivenRecord],
     package: &[GivenRecord],
 ) -> Result<Layers, Failure> {
-    let logs = [LogName::Operator, LogName::Namespace(name.namespace()), LogName::Package(name.clone())];
-    let mut given = Vec::with_capacity(operator.len() + namespace.len() + package.len());
-    for (log, records) in logs.iter().zip([operator, namespace, package]) {
+    let log = LogName::Package(name.clone());
+    let above = LogName::Namespace(name.namespace());
+    judge_in_order(&name.namespace(), &[(LogName::Operator, operator), (above, namespace), (log, package)])
+}
+
+/// The same for a namespace alone.
+///
+/// # Errors
+/// [`Failure::ForgedOperatorLog`], [`Failure::ForgedRecord`].
+pub fn judge_namespace(
+    namespace: &Namespace,
+    operator: &[GivenRecord],
+    records: &[GivenRecord],
+) -> Result<Layers, Failure> {
+    let log = LogName::Namespace(namespace.clone());
+    judge_in_order(namespace, &[(LogName::Operator, operator), (log, records)])
+}
+
+fn judge_in_order(namespace: &Namespace, logs: &[(LogName, &[GivenRecord])]) -> Result<Layers, Failure> {
+    let mut given = Vec::with_capacity(logs.iter().map(|(_, records)| records.len()).sum());
+    for (log, records) in logs {
         if let Some(pair) = records.windows(2).find(|pair| pair[0].index >= pair[1].index) {
             return Err(forged(log, pair[1].index, "it stands out of order".to_owned()));
         }
@@ -54,7 +72,7 @@ pub fn judge_layers(
     given.sort_by_key(|(record, _)| record.index);
     let mut layers = Layers {
         operator: State::empty(LogName::Operator),
-        namespace: State::empty(LogName::Namespace(name.namespace())),
+        namespace: State::empty(LogName::Namespace(namespace.clone())),
         package: None,
     };
     let mut last = None;
@@ -63,19 +81,19 @@ pub fn judge_layers(
             return Err(forged(log, record.index, "another record has this index".to_owned()));
         }
         last = Some(record.index);
-        layers.judge(name, log, record)?;
+        layers.judge(namespace, log, record)?;
     }
     Ok(layers)
 }
 
 impl Layers {
-    fn judge(&mut self, name: &PackageName, log: &LogName, record: &GivenRecord) -> Result<(), Failure> {
+    fn judge(&mut self, namespace: &Namespace, log: &LogName, record: &GivenRecord) -> Result<(), Failure> {
         let failed = |reason: String| forged(log, record.index, reason);
         let refused = |refusal: crate::authority::Refusal| failed(refusal.to_string());
         let context = Context { operator: Some(&self.operator), ..Context::default() };
         match log {
             LogName::Operator => {
-                let claimed = self.namespace.head().map(|_| name.namespace());
+                let claimed = self.namespace.head().map(|_| namespace.clone());
                 let facts = Facts { claimed: claimed.into_iter().collect(), ..Facts::default() };
                 let context = Context { facts: Some(&facts), ..Context::default() };
                 let judged = self.operator.judge(&context, &record.envelope);
@@ -84,7 +102,7 @@ impl Layers {
             LogName::Namespace(_) => {
                 self.namespace = self.namespace.judge(&context, &record.envelope).map_err(refused)?.state;
             }
-            LogName::Package(_) => {
+            LogName::Package(name) => {
                 let begun = match self.package.take() {
                     Some(begun) => begun,
                     None => self.begin_package(name, record)?,

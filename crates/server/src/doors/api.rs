@@ -12,6 +12,7 @@ use crate::http;
 use crate::router::Mount;
 pub(crate) use error::Failed;
 
+mod acts;
 pub(super) mod error;
 mod submit;
 
@@ -20,6 +21,7 @@ pub(crate) fn routes() -> Router<Mount> {
     catalog::api_routes()
         .route("/api/openapi.json", get(async || http::json(StatusCode::OK, &openapi())))
         .route("/api/packages/{namespace}/{name}/releases", post(submit::release))
+        .route("/api/acts", post(acts::carry))
 }
 
 /// A part of a path.

@@ -26,6 +26,30 @@ pub struct SignedActBody {
     pub endorsements: Vec<EndorsementBody>,
 }
 
+/// An act on any log, and who agreed to it: the body of `POST /api/acts`. What it releases must be stored here already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActBody {
+    /// Whose log: a package's or namespace's name; empty for the operator's.
+    pub log: String,
+    /// The exact bytes that the endorsers signed.
+    pub act: Base64,
+    /// Who agreed.
+    pub endorsements: Vec<EndorsementBody>,
+}
+
+/// What became of an act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CarriedBody {
+    /// The record that carries it.
+    pub record_id: Text<RecordId>,
+    /// Its index in the registry's log.
+    pub registry_index: u64,
+    /// Whether everything that it releases was released before, with the same content.
+    pub before: bool,
+}
+
 /// Somebody's agreement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,0 +1,184 @@
+//! Acts on any log: made on what is proven, judged before anybody is asked to sign, handed in when enough have
+//! (`spec/delegation.md`, "Acts and records", "Offline signing").
+
+use std::collections::BTreeSet;
+
+use wargate_core::act::{Act, Endorsement, Step};
+use wargate_core::authority::{Context, Facts, Refusal, State};
+use wargate_core::id::RecordId;
+use wargate_core::key::{KeyId, PublicKey};
+use wargate_core::name::{LogName, PackageName};
+use wargate_core::time::Time;
+use wargate_core::verify::{Layers, PackageLog};
+use wargate_wire::api::{ActBody, CarriedBody, EndorsementBody};
+use wargate_wire::text::{Base64, Text};
+
+use crate::error::Error;
+use crate::fetch::Registry;
+use crate::package::Proven;
+use crate::pins::PinStore;
+use crate::verify::{Limits, look, look_namespace, look_operator};
+
+/// How far before now the window of an act begins, in seconds: clocks differ.
+pub const WINDOW_BEFORE_SECONDS: i64 = 60;
+
+/// How long after now an act may be done that is handed in at once, in seconds.
+pub const WINDOW_AFTER_SECONDS: i64 = 10 * 60;
+
+/// A log and those above it, as proven: what an act on it is judged by.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// Whose log.
+    pub log: LogName,
+    /// What it was checked against.
+    pub proven: Proven,
+    operator: State,
+    namespace: Option<State>,
+    own: Option<(State, Facts)>,
+}
+
+/// Looks at a log and those above it, checked; the log need not have begun.
+///
+/// # Errors
+/// As [`crate::verify_package`]; [`Error::CannotRelease`] for a v1 log, which holds no acts.
+pub async fn bench(
+    registry: &Registry,
+    pins: &PinStore,
+    log: &LogName,
+    limits: &Limits,
+) -> Result<Bench, Error> {
+    let (bench, pin) = match log {
+        LogName::Operator => {
+            let (proven, operator, pin) = look_operator(registry, pins, limits).await?;
+            let own = Some((operator.clone(), Facts::default()));
+            (Bench { log: log.clone(), proven, operator, namespace: None, own }, pin)
+        }
+        LogName::Namespace(name) => {
+            let looked = look_namespace(registry, pins, name, limits).await?;
+            let Layers { operator, namespace, .. } = looked.layers;
+            let own = namespace.head().is_some().then(|| (namespace, Facts::default()));
+            (Bench { log: log.clone(), proven: looked.proven, operator, namespace: None, own }, looked.pin)
+        }
+        LogName::Package(name) => {
+            let looked = look(registry, pins, name, limits).await?;
+            let Layers { operator, namespace, package } = looked.layers;
+            let own = match package {
+                Some(PackageLog::Delegated { state, facts }) => Some((state, facts)),
+                Some(PackageLog::V1(_)) => return Err(v1(name)),
+                None => None,
+            };
+            let namespace = Some(namespace);
+            (Bench { log: log.clone(), proven: looked.proven, operator, namespace, own }, looked.pin)
+        }
+    };
+    pins.keep(&pin)?;
+    Ok(bench)
+}
+
+fn v1(name: &PackageName) -> Error {
+    let reason = format!("`{name}` is published with `warg` by keys of its own: its log holds no acts");
+    Error::CannotRelease { reason }
+}
+
+impl Bench {
+    /// The log's state; `None` if it has not begun.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        self.own.as_ref().map(|(state, _)| state)
+    }
+
+    /// What is known of the log beside its state.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.own.as_ref().map(|(_, facts)| facts)
+    }
+
+    /// The log above: of a package its namespace's, of a namespace the operator's.
+    #[must_use]
+    pub fn above(&self) -> Option<&State> {
+        match self.log {
+            LogName::Operator => None,
+            LogName::Namespace(_) => Some(&self.operator),
+            LogName::Package(_) => self.namespace.as_ref(),
+        }
+    }
+
+    /// The operator log's state.
+    #[must_use]
+    pub fn operator(&self) -> &State {
+        &self.operator
+    }
+
+    /// The earliest time that the record may have: no record is dated before those that it builds on.
+    #[must_use]
+    pub fn earliest(&self) -> Time {
+        let states = [Some(&self.operator), self.namespace.as_ref(), self.state()];
+        states.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
+    }
+
+    /// An act of these steps that may be done from `not_before` to `not_after`.
+    #[must_use]
+    pub fn act(&self, steps: Vec<Step>, not_before: Time, not_after: Time, nonce: [u8; 16]) -> Act {
+        Act { root: Some(self.proven.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
+    }
+
+    /// Judges an act as the registry will, if it is done at `time`: the log's state after it. The registry may add its
+    /// publishing key's word where a log begins, so there that word is taken as given.
+    ///
+    /// # Errors
+    /// The first rule that it breaks; [`Refusal::Threshold`] if more must agree.
+    pub fn judge(&self, act: &[u8], endorsements: &[Endorsement], time: Time) -> Result<State, Refusal> {
+        let empty = (State::empty(self.log.clone()), Facts::default());
+        let (state, facts) = self.own.as_ref().unwrap_or(&empty);
+        let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
+        let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
+        let context = Context { operator, namespace, facts: Some(facts) };
+        let commit_key = self.operator.commit_keys(time).next().map(PublicKey::id);
+        let nobody = Refusal::Carrier { reason: "no key of this registry can sign records now" };
+        let time = time.max(self.earliest());
+        state.carry(&context, time, act, endorsements, &commit_key.ok_or(nobody)?).map(|it| it.changes.state)
+    }
+
+    /// The keys whose agreement may count for an act on this log, with the roles that they are in.
+    pub fn signers(&self, time: Time) -> impl Iterator<Item = (&KeyId, &str)> {
+        let of = move |state| State::live_at(state, time).flat_map(|role| {
+            role.keys.keys().map(move |key| (key, role.name.as_str()))
+        });
+        self.state().into_iter().chain(self.above()).flat_map(of)
+    }
+
+    /// The keys of the registry that sign for others.
+    #[must_use]
+    pub fn publishing_keys(&self, time: Time) -> BTreeSet<KeyId> {
+        self.operator.publishing_keys(time).map(PublicKey::id).collect()
+    }
+}
+
+/// An act that the registry says it carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedAct {
+    /// The record.
+    pub record: RecordId,
+    /// Its index in the registry's log.
+    pub index: u64,
+}
+
+/// Hands an act in with those who agreed, and waits for the registry's answer.
+///
+/// # Errors
+/// [`Error::NotPublished`] with the registry's words; network errors. After those the same may be handed in again.
+pub async fn submit(
+    registry: &Registry,
+    log: &LogName,
+    act: &[u8],
+    endorsements: &[Endorsement],
+) -> Result<CarriedAct, Error> {
+    let body = ActBody {
+        log: log.as_str().to_owned(),
+        act: Base64(act.to_vec()),
+        endorsements: endorsements.iter().map(EndorsementBody::from).collect(),
+    };
+    let told: CarriedBody = registry.post_act("/api/acts", &body).await?;
+    let Text(record) = told.record_id;
+    Ok(CarriedAct { record, index: told.registry_index })
+}
