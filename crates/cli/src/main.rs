@@ -22,6 +22,10 @@ mod ui;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Threads that wait for files, at most. Each keeps half a megabyte of the allocator's for itself; without a bound a disk
+/// that stalls for a moment makes one for every request there is, and they stay.
+const BLOCKING_THREADS_MAX: usize = 32;
+
 /// A WebAssembly registry that nobody has to trust.
 #[derive(Debug, Parser)]
 #[command(name = "wargate", version, arg_required_else_help = true, max_term_width = 100)]
@@ -67,7 +71,8 @@ fn main() -> ExitCode {
     if let Command::Inspect(inspect) = cli.command {
         return inspect.run().map_or_else(|error| error.report(), |()| ExitCode::SUCCESS);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build() {
         Ok(runtime) => runtime,
         Err(error) => return error::CommandError::internal(format!("couldn't start: {error}")).report(),
     };
