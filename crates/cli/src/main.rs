@@ -42,8 +42,22 @@ enum Command {
     Fsck(commands::fsck::Fsck),
     /// Release a version with a key of your own
     Publish(commands::publish::Publish),
+    /// Say that a release must not be used any more
+    Yank(commands::yank::Yank),
+    /// Say what to use instead of a release or a package
+    Deprecate(commands::yank::Deprecate),
     /// Make a key of your own, or show it
     Key(commands::key::Key),
+    /// Let keys do something on a package, a namespace or the registry
+    Grant(commands::grant::Grant),
+    /// Take that back
+    Revoke(commands::revoke::Revoke),
+    /// Give a package or a namespace whose owners are lost to new ones
+    Recover(commands::recover::Recover),
+    /// Look at a request that others wrote, and sign it; needs no network
+    Sign(commands::sign::Sign),
+    /// Hand a signed request in
+    Submit(commands::sign::Submit),
     /// Let people and machines do what not everybody may
     Token(commands::token::Token),
     /// Check that a release is what its publisher released
@@ -80,7 +94,14 @@ fn main() -> ExitCode {
         Command::Serve(serve) => runtime.block_on(serve.run()),
         Command::Fsck(fsck) => runtime.block_on(fsck.run()),
         Command::Publish(publish) => runtime.block_on(publish.run()),
+        Command::Yank(yank) => runtime.block_on(yank.run()),
+        Command::Deprecate(deprecate) => runtime.block_on(deprecate.run()),
         Command::Key(key) => key.run(),
+        Command::Grant(grant) => runtime.block_on(grant.run()),
+        Command::Revoke(revoke) => runtime.block_on(revoke.run()),
+        Command::Recover(recover) => runtime.block_on(recover.run()),
+        Command::Sign(sign) => sign.run(),
+        Command::Submit(submit) => runtime.block_on(submit.run()),
         Command::Token(token) => runtime.block_on(token.run()),
         Command::Verify(verify) => runtime.block_on(verify.run()),
         Command::Pull(pull) => runtime.block_on(pull.run()),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use wargate_core::name::PackageName;
+use wargate_core::name::{LogName, Namespace};
 
 use crate::error::CommandError;
 use crate::secret::config_folder;
@@ -35,12 +35,15 @@ enum Mapping {
 }
 
 impl WkgConfig {
-    fn host(&self, name: &PackageName) -> Option<&str> {
-        let namespace = name.namespace();
-        let mapping = self
-            .package_registry_overrides
-            .get(name.as_str())
-            .or_else(|| self.namespace_registries.get(namespace.as_str()));
+    fn host(&self, log: &LogName) -> Option<&str> {
+        let of = |namespace: &Namespace| self.namespace_registries.get(namespace.as_str());
+        let mapping = match log {
+            LogName::Operator => None,
+            LogName::Namespace(namespace) => of(namespace),
+            LogName::Package(name) => {
+                self.package_registry_overrides.get(name.as_str()).or_else(|| of(&name.namespace()))
+            }
+        };
         match mapping {
             Some(Mapping::Host(host) | Mapping::Custom { registry: host }) => Some(host),
             None => self.default_registry.as_deref(),
@@ -48,10 +51,10 @@ impl WkgConfig {
     }
 }
 
-/// The URL of the registry that has a package: as the configuration says, else [`LOCAL`].
-pub(crate) fn url(name: &PackageName) -> Result<String, CommandError> {
+/// The URL of the registry that has a log: as the configuration says, else [`LOCAL`].
+pub(crate) fn url(log: &LogName) -> Result<String, CommandError> {
     let config = read()?;
-    Ok(config.host(name).map_or_else(|| LOCAL.to_owned(), of_host))
+    Ok(config.host(log).map_or_else(|| LOCAL.to_owned(), of_host))
 }
 
 fn read() -> Result<WkgConfig, CommandError> {

@@ -25,16 +25,16 @@ pub const WINDOW_BEFORE_SECONDS: i64 = 60;
 /// How long after now an act may be done that is handed in at once, in seconds.
 pub const WINDOW_AFTER_SECONDS: i64 = 10 * 60;
 
-/// A log and those above it, as proven: what an act on it is judged by.
+/// A log and those above it: what an act on it is judged by.
 #[derive(Debug, Clone)]
 pub struct Bench {
     /// Whose log.
     pub log: LogName,
-    /// What it was checked against.
-    pub proven: Proven,
-    operator: State,
-    namespace: Option<State>,
-    own: Option<(State, Facts)>,
+    /// Which registry: the operator log's first record.
+    pub root: RecordId,
+    pub(crate) operator: State,
+    pub(crate) namespace: Option<State>,
+    pub(crate) own: Option<(State, Facts)>,
 }
 
 /// Looks at a log and those above it, checked; the log need not have begun.
@@ -46,18 +46,18 @@ pub async fn bench(
     pins: &PinStore,
     log: &LogName,
     limits: &Limits,
-) -> Result<Bench, Error> {
-    let (bench, pin) = match log {
+) -> Result<(Bench, Proven), Error> {
+    let (operator, namespace, own, proven, pin) = match log {
         LogName::Operator => {
             let (proven, operator, pin) = look_operator(registry, pins, limits).await?;
             let own = Some((operator.clone(), Facts::default()));
-            (Bench { log: log.clone(), proven, operator, namespace: None, own }, pin)
+            (operator, None, own, proven, pin)
         }
         LogName::Namespace(name) => {
             let looked = look_namespace(registry, pins, name, limits).await?;
             let Layers { operator, namespace, .. } = looked.layers;
             let own = namespace.head().is_some().then(|| (namespace, Facts::default()));
-            (Bench { log: log.clone(), proven: looked.proven, operator, namespace: None, own }, looked.pin)
+            (operator, None, own, looked.proven, looked.pin)
         }
         LogName::Package(name) => {
             let looked = look(registry, pins, name, limits).await?;
@@ -67,12 +67,11 @@ pub async fn bench(
                 Some(PackageLog::V1(_)) => return Err(v1(name)),
                 None => None,
             };
-            let namespace = Some(namespace);
-            (Bench { log: log.clone(), proven: looked.proven, operator, namespace, own }, looked.pin)
+            (operator, Some(namespace), own, looked.proven, looked.pin)
         }
     };
     pins.keep(&pin)?;
-    Ok(bench)
+    Ok((Bench { log: log.clone(), root: proven.root, operator, namespace, own }, proven))
 }
 
 fn v1(name: &PackageName) -> Error {
@@ -119,7 +118,7 @@ impl Bench {
     /// An act of these steps that may be done from `not_before` to `not_after`.
     #[must_use]
     pub fn act(&self, steps: Vec<Step>, not_before: Time, not_after: Time, nonce: [u8; 16]) -> Act {
-        Act { root: Some(self.proven.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
+        Act { root: Some(self.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
     }
 
     /// Judges an act as the registry will, if it is done at `time`: the log's state after it. The registry may add its
@@ -141,9 +140,10 @@ impl Bench {
 
     /// The keys whose agreement may count for an act on this log, with the roles that they are in.
     pub fn signers(&self, time: Time) -> impl Iterator<Item = (&KeyId, &str)> {
-        let of = move |state| State::live_at(state, time).flat_map(|role| {
-            role.keys.keys().map(move |key| (key, role.name.as_str()))
-        });
+        let of = move |state| {
+            State::live_at(state, time)
+                .flat_map(|role| role.keys.keys().map(move |key| (key, role.name.as_str())))
+        };
         self.state().into_iter().chain(self.above()).flat_map(of)
     }
 

@@ -11,6 +11,7 @@ mod fetch;
 mod package;
 mod pins;
 mod publish;
+mod request;
 mod verify;
 
 pub use acts::{Bench, CarriedAct, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench, submit};
@@ -20,4 +21,5 @@ pub use fetch::{CONTENT_BYTES_MAX, Registry};
 pub use package::{Proven, SignedBy, VerifiedPackage, VerifiedRelease};
 pub use pins::{Pin, PinStore};
 pub use publish::{NewRelease, Preparation, PreparedRelease, Published, prepare};
+pub use request::{REQUEST_BYTES_MAX, REQUEST_FORMAT, Request, RequestError};
 pub use verify::{CHECKPOINT_AGE_SECONDS_MAX, Limits, verify_package};

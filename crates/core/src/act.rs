@@ -12,9 +12,9 @@ mod message;
 pub mod power;
 pub mod scope;
 mod step;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use step::{
     AnnotationKind, Dependency, Grant, Identity, OnBehalfOf, Release, Revoke, Step, Variant, VariantKind,

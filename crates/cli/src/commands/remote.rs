@@ -12,7 +12,7 @@ use wargate_client::{
     CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, Unauthorized,
     VerifiedPackage, VerifiedRelease,
 };
-use wargate_core::name::PackageName;
+use wargate_core::name::{LogName, PackageName};
 
 use crate::credentials::Docker;
 use crate::error::{CommandError, Kind};
@@ -72,15 +72,22 @@ pub(crate) fn now_seconds() -> u64 {
 }
 
 impl Remote {
-    /// The registry that has a package, with Docker's credentials if it asks for some. The one place where a command
-    /// gets its client.
+    /// The registry that has a package.
     pub(crate) fn client(&self, name: &PackageName) -> Result<Registry, CommandError> {
-        let url = match &self.registry {
-            Some(url) => url.clone(),
-            None => registries::url(name)?,
-        };
-        let registry = Registry::new(&url).map_err(|error| CommandError::usage(error.to_string()))?;
-        Ok(registry.with_credentials(Arc::new(Docker::of_environment())))
+        self.client_of(&LogName::Package(name.clone()))
+    }
+
+    /// The registry that has a log.
+    pub(crate) fn client_of(&self, log: &LogName) -> Result<Registry, CommandError> {
+        match &self.registry {
+            Some(url) => client_at(url),
+            None => client_at(&registries::url(log)?),
+        }
+    }
+
+    /// The registry that was named, else another.
+    pub(crate) fn client_or(&self, url: &str) -> Result<Registry, CommandError> {
+        client_at(self.registry.as_deref().unwrap_or(url))
     }
 
     /// What a check allows.
@@ -104,6 +111,12 @@ impl Remote {
     pub(crate) fn told<T>(&self, outcome: Result<T, CommandError>) -> Result<T, CommandError> {
         told(self.json, outcome)
     }
+}
+
+/// A registry, with Docker's credentials if it asks for some. The one place where a command gets its client.
+fn client_at(url: &str) -> Result<Registry, CommandError> {
+    let registry = Registry::new(url).map_err(|error| CommandError::usage(error.to_string()))?;
+    Ok(registry.with_credentials(Arc::new(Docker::of_environment())))
 }
 
 /// Says that a registry was trusted without being known, if it was.

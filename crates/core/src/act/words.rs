@@ -25,7 +25,11 @@ impl fmt::Display for Step {
             }
             Self::Admit { name, key } => write!(f, "lets key {} start the v1 log `{name}`", key.id()),
             Self::Recover { keys, threshold } => {
-                write!(f, "gives the log to new owners, {}; every other role of it ends", of_keys(keys, *threshold))
+                write!(
+                    f,
+                    "gives the log to new owners, {}; every other role of it ends",
+                    of_keys(keys, *threshold)
+                )
             }
             Self::Import { namespace, registry } => {
                 write!(f, "says that the namespace `{namespace}` is the registry {registry}'s")

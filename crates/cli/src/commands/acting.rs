@@ -1,0 +1,235 @@
+//! What commands that make an act have in common: it is judged before anybody signs, then signed and handed in, or
+//! written into a request file for others (`spec/delegation.md`, "Offline signing").
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use wargate_client::{Bench, Request, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench, submit};
+use wargate_core::act::{ACT_WINDOW_SECONDS_MAX, Act, Endorsement, Step, endorse};
+use wargate_core::authority::Refusal;
+use wargate_core::key::{KeyId, PublicKey};
+use wargate_core::name::LogName;
+use wargate_core::time::Time;
+
+use super::remote::{Remote, failed, now_seconds, pin_store, tell_first_use, time};
+use crate::error::{CommandError, Kind};
+use crate::keys::random;
+use crate::secret::KeyArg;
+use crate::ui;
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// Options of every command that makes an act.
+#[derive(Debug, Args)]
+pub(crate) struct Acting {
+    /// Do not sign: write a request for others into this file
+    #[arg(long, value_name = "FILE")]
+    propose: Option<PathBuf>,
+    /// How many days others have to sign it, at most 30
+    #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "propose")]
+    days: i64,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    key: KeyArg,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+impl Acting {
+    /// Makes an act of these steps on a log, and does with it what was asked for.
+    pub(crate) async fn run(&self, log: &LogName, steps: Vec<Step>) -> Result<(), CommandError> {
+        let outcome = self.act(log, steps).await;
+        self.remote.told(outcome)
+    }
+
+    async fn act(&self, log: &LogName, steps: Vec<Step>) -> Result<(), CommandError> {
+        let registry = self.remote.client_of(log)?;
+        let looked = bench(&registry, &pin_store()?, log, &self.remote.limits()).await;
+        let (bench, proven) = looked.map_err(|error| failed(&error))?;
+        tell_first_use(&registry, &proven);
+        let now = now();
+        let until = match &self.propose {
+            Some(_) => {
+                self.days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS)
+            }
+            None => WINDOW_AFTER_SECONDS,
+        };
+        let (from, until) = (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until));
+        let act = bench.act(steps, from, until, random()?);
+        let bytes = act.encode();
+        if let Some(file) = &self.propose {
+            let request =
+                Request { registry: registry.url().to_owned(), act: bytes, endorsements: Vec::new(), bench };
+            refuse_what_never_holds(&request, now)?;
+            tell(&request, &act, now, self.remote.json);
+            if !self.dry_run {
+                write_new(file, &request)?;
+                ui::note(&format!(
+                    "written to {}: `wargate sign` adds a signature, `wargate submit` hands it in",
+                    file.display()
+                ));
+            }
+            return Ok(());
+        }
+        let key = self.key.load()?;
+        let endorsement = endorse(&bytes, &key).map_err(|error| CommandError::internal(error.to_string()))?;
+        let request = Request {
+            registry: registry.url().to_owned(),
+            act: bytes,
+            endorsements: vec![endorsement],
+            bench,
+        };
+        judge(&request, now).map_err(|refusal| not_allowed(&request, &refusal))?;
+        tell(&request, &act, now, self.remote.json && self.dry_run);
+        if self.dry_run {
+            return Ok(());
+        }
+        hand_in(&self.remote, &request).await
+    }
+}
+
+pub(crate) fn now() -> Time {
+    Time::from_seconds(i64::try_from(now_seconds()).unwrap_or(i64::MAX))
+}
+
+/// Judges a request as it is signed so far. A registry that starts names on first use adds its own word.
+pub(crate) fn judge(request: &Request, time: Time) -> Result<(), Refusal> {
+    let judged = request.bench.judge(&request.act, &request.endorsements, time);
+    match judged {
+        Err(Refusal::Threshold { step: "Init", .. }) if request.bench.state().is_none() => Ok(()),
+        judged => judged.map(drop),
+    }
+}
+
+/// Refuses what no further signature can make valid.
+pub(crate) fn refuse_what_never_holds(request: &Request, time: Time) -> Result<(), CommandError> {
+    match judge(request, time) {
+        Ok(()) | Err(Refusal::Threshold { .. }) => Ok(()),
+        Err(refusal) => Err(CommandError::new(Kind::Denied, refusal.to_string())),
+    }
+}
+
+fn not_allowed(request: &Request, refusal: &Refusal) -> CommandError {
+    let error = CommandError::new(Kind::Denied, refusal.to_string());
+    match refusal {
+        Refusal::Threshold { .. } => error
+            .hint("--propose FILE writes a request that others can sign")
+            .hint(who_may(&request.bench, now())),
+        _ => error.hint(who_may(&request.bench, now())),
+    }
+}
+
+/// The owners, for a person who may not do it alone.
+fn who_may(bench: &Bench, time: Time) -> String {
+    let of = |state: &wargate_core::authority::State| {
+        state.owners().map(KeyId::to_string).collect::<Vec<_>>().join(", ")
+    };
+    match bench.state().or(bench.above()) {
+        Some(state) if state.live_at(time).next().is_some() => {
+            format!("the owners of {} are {}", state.log(), of(state))
+        }
+        _ => "nobody owns it yet".to_owned(),
+    }
+}
+
+/// Says what an act does, who agreed to it, and what it lacks.
+pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) {
+    let lacks = judge(request, time_now).err().map(|refusal| refusal.to_string());
+    let says: Vec<String> = act.steps.iter().map(ToString::to_string).collect();
+    let (from, until) = (time(act.not_before.seconds()), time(act.not_after.seconds()));
+    let signed: Vec<String> = request.endorsements.iter().map(|one| signer(request, one, time_now)).collect();
+    if as_json {
+        ui::json(&json!({
+            "ok": true,
+            "log": request.bench.log.as_str(),
+            "registry": request.registry,
+            "root": request.bench.root.to_string(),
+            "says": says,
+            "notBefore": from,
+            "notAfter": until,
+            "signedBy": request.endorsements.iter().map(|one| one.key_id.to_string()).collect::<Vec<_>>(),
+            "lacks": lacks,
+        }));
+        return;
+    }
+    ui::line(&format!("{}, at {}", request.bench.log, request.registry));
+    says.iter().for_each(|said| ui::line(&format!("  {said}")));
+    ui::line(&format!("  may be done   from {from} to {until}, once"));
+    ui::line(&format!("  registry      {}", request.bench.root));
+    for signed in signed {
+        ui::line(&format!("  signed by     {signed}"));
+    }
+    match lacks {
+        Some(lacks) => ui::line(&format!("  still lacks   {lacks}")),
+        None => ui::line("  nothing is missing"),
+    }
+}
+
+/// A signer with the role that it signs for.
+fn signer(request: &Request, endorsement: &Endorsement, time: Time) -> String {
+    let role = request.bench.signers(time).find(|(key, _)| **key == endorsement.key_id);
+    match role {
+        Some((key, role)) => format!("{key}, of the role `{role}`"),
+        None => format!("{}, of no role yet", endorsement.key_id),
+    }
+}
+
+/// Hands a request in, and says where it stands.
+pub(crate) async fn hand_in(remote: &Remote, request: &Request) -> Result<(), CommandError> {
+    let registry = remote.client_or(&request.registry)?;
+    let carried = submit(&registry, &request.bench.log, &request.act, &request.endorsements).await;
+    let carried = carried.map_err(|error| failed(&error))?;
+    if remote.json {
+        ui::json(&json!({
+            "ok": true,
+            "log": request.bench.log.as_str(),
+            "recordId": carried.record.to_string(),
+            "registryIndex": carried.index,
+        }));
+        return Ok(());
+    }
+    ui::line(&format!("done: record {} at index {}", carried.record, carried.index));
+    Ok(())
+}
+
+/// Writes a request into a new file.
+fn write_new(path: &Path, request: &Request) -> Result<(), CommandError> {
+    let failed =
+        |cause: String| CommandError::config(format!("couldn't write `{}`: {cause}", path.display()));
+    let text = request.to_text().map_err(|error| failed(error.to_string()))?;
+    let file = std::fs::File::create_new(path);
+    let mut file = file.map_err(|error| failed(error.to_string()).hint("--propose names another file"))?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| failed(error.to_string()))
+}
+
+/// Reads a public key's text, for a command's option.
+pub(crate) fn public_key(text: &str) -> Result<PublicKey, String> {
+    text.parse().map_err(|error: wargate_core::key::KeyError| format!("{error}; `wargate key show` tells it"))
+}
+
+/// Reads when something ends: a day and time as `2027-01-31T12:00:00Z`, or a number of days from now, as `90d`.
+pub(crate) fn end(text: &str) -> Result<Time, String> {
+    if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()) {
+        return Ok(now().plus_seconds(i64::from(days) * DAY_SECONDS));
+    }
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    let at = parsed.map_err(|_| {
+        format!("`{text}` is neither a number of days, as `90d`, nor a time, as `2027-01-31T12:00:00Z`")
+    })?;
+    Ok(Time::from_seconds(at.as_second()))
+}
+
+/// Reads a log's name, for a command's argument: a package, a namespace, or `operator`.
+pub(crate) fn log(text: &str) -> Result<LogName, String> {
+    if text == "operator" {
+        return Ok(LogName::Operator);
+    }
+    match text.parse() {
+        Ok(LogName::Operator) => Err("whose log? `NS:NAME`, `NS` or `operator`".to_owned()),
+        Ok(log) => Ok(log),
+        Err(error) => Err(format!("{error}")),
+    }
+}
