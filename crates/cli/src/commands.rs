@@ -2,6 +2,7 @@
 
 pub(crate) mod acting;
 pub(crate) mod backup;
+pub(crate) mod claim;
 pub(crate) mod fsck;
 pub(crate) mod gc;
 pub(crate) mod grant;

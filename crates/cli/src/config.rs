@@ -36,6 +36,8 @@ pub(crate) struct ServeConfig {
     pub(crate) origin: Option<String>,
     /// The commit key's file, if it is not in the data folder.
     pub(crate) commit_key: Option<PathBuf>,
+    /// Files of commit keys of before, with which `warg` clients are told of the present one.
+    pub(crate) former_commit_keys: Vec<PathBuf>,
     /// Largest content, in bytes.
     pub(crate) content_bytes_max: Option<u64>,
     /// Free bytes of the disk below which nothing more is taken in.

@@ -48,6 +48,10 @@ enum Command {
     Deprecate(commands::yank::Deprecate),
     /// Make a key of your own, or show it
     Key(commands::key::Key),
+    /// Start a namespace that nobody has
+    Claim(commands::claim::Claim),
+    /// Say what the owners of a namespace or a package demand
+    Policy(commands::claim::SetPolicy),
     /// Let keys do something on a package, a namespace or the registry
     Grant(commands::grant::Grant),
     /// Take that back
@@ -97,6 +101,8 @@ fn main() -> ExitCode {
         Command::Yank(yank) => runtime.block_on(yank.run()),
         Command::Deprecate(deprecate) => runtime.block_on(deprecate.run()),
         Command::Key(key) => key.run(),
+        Command::Claim(claim) => runtime.block_on(claim.run()),
+        Command::Policy(policy) => runtime.block_on(policy.run()),
         Command::Grant(grant) => runtime.block_on(grant.run()),
         Command::Revoke(revoke) => runtime.block_on(revoke.run()),
         Command::Recover(recover) => runtime.block_on(recover.run()),

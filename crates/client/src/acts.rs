@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use wargate_core::act::{Act, Endorsement, Step};
-use wargate_core::authority::{Context, Facts, Refusal, State};
+use wargate_core::authority::{Context, Facts, OWNER, Refusal, State};
 use wargate_core::id::RecordId;
 use wargate_core::key::{KeyId, PublicKey};
 use wargate_core::name::{LogName, PackageName};
@@ -121,21 +121,52 @@ impl Bench {
         Act { root: Some(self.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
     }
 
-    /// Judges an act as the registry will, if it is done at `time`: the log's state after it. The registry may add its
-    /// publishing key's word where a log begins, so there that word is taken as given.
+    /// Judges an act as the registry will, if it is done at `time`. Where the log begins, the registry may add its
+    /// publishing key's word to that of the owners named.
     ///
     /// # Errors
     /// The first rule that it breaks; [`Refusal::Threshold`] if more must agree.
-    pub fn judge(&self, act: &[u8], endorsements: &[Endorsement], time: Time) -> Result<State, Refusal> {
+    pub fn judge(&self, act: &[u8], endorsements: &[Endorsement], time: Time) -> Result<(), Refusal> {
         let empty = (State::empty(self.log.clone()), Facts::default());
         let (state, facts) = self.own.as_ref().unwrap_or(&empty);
         let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
         let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
         let context = Context { operator, namespace, facts: Some(facts) };
         let commit_key = self.operator.commit_keys(time).next().map(PublicKey::id);
-        let nobody = Refusal::Carrier { reason: "no key of this registry can sign records now" };
-        let time = time.max(self.earliest());
-        state.carry(&context, time, act, endorsements, &commit_key.ok_or(nobody)?).map(|it| it.changes.state)
+        let commit_key =
+            commit_key.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })?;
+        if self.own.is_none() {
+            check_owners_named(act, endorsements)?;
+        }
+        match state.carry(&context, time.max(self.earliest()), act, endorsements, &commit_key) {
+            Err(Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(()),
+            judged => judged.map(drop),
+        }
+    }
+
+    /// Whether the registry's publishing keys may start this log.
+    fn registry_may_start(&self, time: Time) -> bool {
+        let keys = self.publishing_keys(time);
+        match &self.log {
+            LogName::Operator => false,
+            LogName::Namespace(name) => self.operator.define_covers(name, &keys, time),
+            LogName::Package(name) => {
+                self.namespace.as_ref().is_some_and(|state| state.init_covers(name.name(), &keys, time))
+            }
+        }
+    }
+
+    /// Whether a key's agreement to an act counts for anything: it is in a live role of this log or the one above, or the
+    /// act itself lets it in.
+    #[must_use]
+    pub fn has_a_say(&self, key: &KeyId, act: &Act, time: Time) -> bool {
+        let named = act.steps.iter().flat_map(|step| match step {
+            Step::Init { keys, .. } | Step::Recover { keys, .. } => keys.as_slice(),
+            Step::Grant(grant) => grant.keys.as_slice(),
+            _ => &[],
+        });
+        self.signers(time).any(|(signer, _)| signer == key)
+            || named.into_iter().any(|named| named.id() == *key)
     }
 
     /// The keys whose agreement may count for an act on this log, with the roles that they are in.
@@ -152,6 +183,18 @@ impl Bench {
     pub fn publishing_keys(&self, time: Time) -> BTreeSet<KeyId> {
         self.operator.publishing_keys(time).map(PublicKey::id).collect()
     }
+}
+
+/// Enough of the owners that an Init names agree to it.
+fn check_owners_named(act: &[u8], endorsements: &[Endorsement]) -> Result<(), Refusal> {
+    let act = Act::decode(act)?;
+    let Some(Step::Init { keys, threshold }) = act.steps.first() else { return Ok(()) };
+    let agreed = |key: &&PublicKey| endorsements.iter().any(|one| one.key_id == key.id());
+    let found = u32::try_from(keys.iter().filter(agreed).count()).unwrap_or(u32::MAX);
+    if found >= *threshold {
+        return Ok(());
+    }
+    Err(Refusal::Threshold { step: "Init", role: OWNER.to_owned(), needed: *threshold, found })
 }
 
 /// An act that the registry says it carried.

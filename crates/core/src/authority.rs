@@ -300,6 +300,12 @@ impl State {
         self.v1_keys.iter()
     }
 
+    /// Whether v1 clients of this log let a key sign its next record.
+    #[must_use]
+    pub fn knows_in_v1(&self, key: &KeyId) -> bool {
+        self.v1_keys.contains(key)
+    }
+
     /// The log origins that sign checkpoints too, with their keys.
     pub fn vkeys(&self) -> impl Iterator<Item = (&str, &str)> {
         self.vkeys.iter().map(|(origin, vkey)| (origin.as_str(), vkey.as_str()))

@@ -31,7 +31,7 @@ mod needs;
 pub use judge::{V1_TIME_FUTURE_SECONDS_MAX, V1_TIME_PAST_SECONDS_MAX};
 pub use needs::{LogNeeds, needs};
 
-use judge::{Refused, judge};
+use judge::{Judged, Refused, judge};
 
 /// Something handed in to become a record.
 #[derive(Debug, Clone)]
@@ -156,8 +156,13 @@ pub enum Verdict {
 pub enum Contents {
     /// As its author signed it.
     Signed(Envelope),
-    /// Made by the registry, which must sign it with a commit key.
-    ToSign(Bytes),
+    /// Made by the registry, which must sign it.
+    ToSign {
+        /// The record's bytes.
+        contents: Bytes,
+        /// With which of its commit keys.
+        signer: KeyId,
+    },
 }
 
 /// What a record changes in its log's facts.
@@ -193,10 +198,12 @@ pub struct Accepted {
 }
 
 /// The keys that the registry itself holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct OwnKeys {
     /// Signs what the registry carries, and checkpoints.
     pub commit: KeyId,
+    /// Commit keys of before, with which logs are told of the present one whose v1 clients do not know it.
+    pub former: Vec<KeyId>,
     /// May admit first keys of v1 logs, where names come into being on first use.
     pub publishing: Option<KeyId>,
 }
@@ -241,11 +248,13 @@ pub fn decide(
     for (place, submission) in batch.iter().enumerate() {
         let index = tree.edge.size() + records.len() as u64;
         let verdict = match judge(&next, &mut facts.logs, submission, index, own, now) {
-            Ok(mut accepted) => {
-                let verdict = Verdict::Accepted { index, record: accepted.record };
-                settle(&mut next, &mut accepted);
-                records.push(accepted);
-                verdict
+            Ok(Judged { accepted, asked }) => {
+                let (index, record) = (accepted[asked].index, accepted[asked].record);
+                for mut accepted in accepted {
+                    settle(&mut next, &mut accepted);
+                    records.push(accepted);
+                }
+                Verdict::Accepted { index, record }
             }
             Err(refused) => {
                 if matches!(refused, Refused::Unadmitted { custodial: true, .. }) {

@@ -54,8 +54,61 @@ impl Time {
 }
 
 impl fmt::Display for Time {
-    /// Seconds and nanoseconds as a decimal fraction; people's forms are made where people are spoken to.
+    /// As RFC 3339 in UTC, with a fraction if there is one: `2026-11-29T18:29:16Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}", self.seconds, self.nanos)
+        let (days, second) = (self.seconds.div_euclid(DAY_SECONDS), self.seconds.rem_euclid(DAY_SECONDS));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if self.nanos > 0 {
+            let fraction = format!("{:09}", self.nanos);
+            write!(f, ".{}", fraction.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// Year, month and day of the Gregorian calendar, of days since the Unix epoch. Years begin in March here, so that the
+/// leap day is their last, and lie in eras of 400 years, which all have as many days.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const ERA_DAYS: i64 = 146_097;
+    /// From the first of March of the year 0.
+    const EPOCH: i64 = 719_468;
+    let days = days.saturating_add(EPOCH);
+    let (era, of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_the_calendar_has_them() {
+        for (seconds, nanos, text) in [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (-1, 0, "1969-12-31T23:59:59Z"),
+            (951_782_400, 0, "2000-02-29T00:00:00Z"),
+            (951_868_800, 0, "2000-03-01T00:00:00Z"),
+            (4_107_542_399, 0, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, 0, "2100-03-01T00:00:00Z"),
+            (1_798_761_599, 0, "2026-12-31T23:59:59Z"),
+            (1_798_761_600, 500_000_000, "2027-01-01T00:00:00.5Z"),
+            (1_798_761_600, 1, "2027-01-01T00:00:00.000000001Z"),
+            (-62_167_219_200, 0, "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Time::new(seconds, nanos).unwrap().to_string(), text);
+        }
+        // Nothing that a record may say is too far.
+        for seconds in [i64::MIN, i64::MAX] {
+            assert!(Time::from_seconds(seconds).to_string().ends_with('Z'));
+        }
     }
 }

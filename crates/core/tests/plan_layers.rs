@@ -87,7 +87,7 @@ impl Engine {
 
     /// Decides and commits a batch; each record's index, or why it was refused.
     fn commit(&mut self, batch: &[Submission]) -> Vec<Result<u64, String>> {
-        let own = OwnKeys { commit: public(2).id(), publishing: None };
+        let own = OwnKeys { commit: public(2).id(), former: Vec::new(), publishing: None };
         let draft = decide(&self.tree, self.facts(batch), batch, &own, NOW).unwrap();
         for accepted in &draft.records {
             self.follow(accepted);
@@ -125,7 +125,7 @@ impl Engine {
         self.rows.insert(accepted.log_id, row);
         let envelope = match &accepted.contents {
             Contents::Signed(envelope) => envelope.clone(),
-            Contents::ToSign(contents) => {
+            Contents::ToSign { contents, .. } => {
                 Envelope::sign(accepted.log.layer(), contents.clone(), &key(2)).unwrap()
             }
         };

@@ -87,6 +87,7 @@ impl Step<'_> {
         let now = self.clock.now();
         let own = OwnKeys {
             commit: self.config.commit_key.public().id(),
+            former: self.config.former_commit_keys.iter().map(|key| key.public().id()).collect(),
             publishing: custody::admitter(self.config).map(|key| key.public().id()),
         };
         let decide = async |batch: &[Submission]| {
@@ -232,8 +233,12 @@ impl Step<'_> {
     fn sign(&self, accepted: &Accepted) -> Result<Envelope, Error> {
         match &accepted.contents {
             Contents::Signed(envelope) => Ok(envelope.clone()),
-            Contents::ToSign(contents) => {
-                Envelope::sign(accepted.log.layer(), contents.clone(), &self.config.commit_key)
+            Contents::ToSign { contents, signer } => {
+                let keys = std::iter::once(&self.config.commit_key).chain(&self.config.former_commit_keys);
+                let key = keys.into_iter().find(|key| key.public().id() == *signer);
+                let key =
+                    key.ok_or_else(|| Error::internal("sign a record", format!("no key {signer} is here")))?;
+                Envelope::sign(accepted.log.layer(), contents.clone(), key)
                     .map_err(|error| Error::internal("sign a record", error))
             }
         }

@@ -39,7 +39,11 @@ fn select(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
     let mut statements = vec![logs::select(log), logs::select_state(log)];
     statements.extend(needs.keys.iter().map(|key| logs::select_key(log, key)));
     let named = &needs.named;
-    statements.extend(named.versions.iter().map(|version| releases::select(log, version)));
+    if named.all_releases {
+        statements.push(releases::select_all(log));
+    } else {
+        statements.extend(named.versions.iter().map(|version| releases::select(log, version)));
+    }
     statements.extend(named.roles.iter().map(|name| facts::select_dead_role(log, name)));
     statements.extend(named.records.iter().map(|record| facts::select_place(log, record)));
     statements
@@ -57,7 +61,8 @@ fn read(
         keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
     }
     let mut released = Vec::new();
-    for _ in &needs.named.versions {
+    let answered = if needs.named.all_releases { 1 } else { needs.named.versions.len() };
+    for _ in 0..answered {
         released.extend(releases::rows(next()?)?);
     }
     let mut dead = BTreeMap::new();

@@ -102,6 +102,7 @@ impl<'a> Read<'a> {
                 return Err(invalid(Refusal::Elsewhere { what }.to_string()));
             }
         }
+        check_served(&act)?;
         let submission = Submission::Act {
             log: signed.log.clone(),
             act: signed.act.clone(),
@@ -289,6 +290,16 @@ impl Bench<'_> {
         let commit_key = self.shared.config.commit_key.public().id();
         let carried = state.carry(&context, self.time, act, endorsements, &commit_key)?;
         Ok(carried.changes.state)
+    }
+}
+
+/// A record must not say what this version does not do.
+fn check_served(act: &Act) -> Result<(), Error> {
+    match act.steps.iter().find(|step| matches!(step, Step::Import { .. } | Step::Takedown { .. })) {
+        Some(step) => Err(Error::Unsupported {
+            reason: format!("the step {} is not possible yet in this version", step.name()),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -39,13 +39,17 @@ pub(crate) struct Acting {
 }
 
 impl Acting {
-    /// Makes an act of these steps on a log, and does with it what was asked for.
-    pub(crate) async fn run(&self, log: &LogName, steps: Vec<Step>) -> Result<(), CommandError> {
-        let outcome = self.act(log, steps).await;
+    /// Makes an act of one step on a log, and does with it what was asked for.
+    pub(crate) async fn run(
+        &self,
+        log: &LogName,
+        step: impl FnOnce(&Bench) -> Step,
+    ) -> Result<(), CommandError> {
+        let outcome = self.act(log, step).await;
         self.remote.told(outcome)
     }
 
-    async fn act(&self, log: &LogName, steps: Vec<Step>) -> Result<(), CommandError> {
+    async fn act(&self, log: &LogName, step: impl FnOnce(&Bench) -> Step) -> Result<(), CommandError> {
         let registry = self.remote.client_of(log)?;
         let looked = bench(&registry, &pin_store()?, log, &self.remote.limits()).await;
         let (bench, proven) = looked.map_err(|error| failed(&error))?;
@@ -58,7 +62,7 @@ impl Acting {
             None => WINDOW_AFTER_SECONDS,
         };
         let (from, until) = (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until));
-        let act = bench.act(steps, from, until, random()?);
+        let act = bench.act(vec![step(&bench)], from, until, random()?);
         let bytes = act.encode();
         if let Some(file) = &self.propose {
             let request =
@@ -95,13 +99,9 @@ pub(crate) fn now() -> Time {
     Time::from_seconds(i64::try_from(now_seconds()).unwrap_or(i64::MAX))
 }
 
-/// Judges a request as it is signed so far. A registry that starts names on first use adds its own word.
+/// Judges a request as it is signed so far.
 pub(crate) fn judge(request: &Request, time: Time) -> Result<(), Refusal> {
-    let judged = request.bench.judge(&request.act, &request.endorsements, time);
-    match judged {
-        Err(Refusal::Threshold { step: "Init", .. }) if request.bench.state().is_none() => Ok(()),
-        judged => judged.map(drop),
-    }
+    request.bench.judge(&request.act, &request.endorsements, time)
 }
 
 /// Refuses what no further signature can make valid.

@@ -1,6 +1,7 @@
 //! `wargate grant`: makes a role, or lets more keys into a live one.
 
 use clap::Args;
+use wargate_client::Bench;
 use wargate_core::act::power::Power;
 use wargate_core::act::scope::Scope;
 use wargate_core::act::{self, Step};
@@ -50,18 +51,21 @@ impl Grant {
             CommandError::usage(format!("`{}` is no scope", self.scope.join("`, `")))
                 .hint("versions as `>=1.0.0 <2.0.0`, names as `hello`, `http-*` or `*`")
         })?;
-        let step = Step::Grant(act::Grant {
-            role: self.role,
-            // A new role has a threshold; a live one keeps its own.
-            threshold: self.threshold.unwrap_or(u32::from(!self.powers.is_empty())),
-            keys: self.keys,
-            powers: self.powers,
-            scope,
-            not_after: self.until,
-            depth: self.depth,
-            parent: self.under.unwrap_or_default(),
-        });
-        self.acting.run(&self.log, vec![step]).await
+        let step = |bench: &Bench| {
+            let is_live = bench.state().is_some_and(|state| state.role(&self.role).is_some());
+            Step::Grant(act::Grant {
+                role: self.role,
+                // A live role keeps its threshold.
+                threshold: self.threshold.unwrap_or(u32::from(!is_live)),
+                keys: self.keys,
+                powers: self.powers,
+                scope,
+                not_after: self.until,
+                depth: self.depth,
+                parent: self.under.unwrap_or_default(),
+            })
+        };
+        self.acting.run(&self.log, step).await
     }
 }
 

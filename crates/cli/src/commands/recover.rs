@@ -26,6 +26,6 @@ pub(crate) struct Recover {
 impl Recover {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let step = Step::Recover { keys: self.keys, threshold: self.threshold };
-        self.acting.run(&self.log, vec![step]).await
+        self.acting.run(&self.log, |_| step).await
     }
 }

@@ -30,6 +30,6 @@ pub(crate) struct Revoke {
 impl Revoke {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let step = act::Revoke { role: self.role, key_ids: self.keys, since: self.since };
-        self.acting.run(&self.log, vec![Step::Revoke(step)]).await
+        self.acting.run(&self.log, |_| Step::Revoke(step)).await
     }
 }

@@ -140,6 +140,9 @@ async fn open_registry(
     let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
     let mut registry = Config::new(origin, keys.commit);
     registry.publishing_key = keys.publishing.map(Arc::new);
+    for path in &config.former_commit_keys {
+        registry.former_commit_keys.push(Arc::new(crate::keys::load(path)?));
+    }
     // Untrusted files are parsed by this same program, elsewhere; also when its file was replaced meanwhile.
     registry.inspector = Arc::new(Inspectors::new(Program::new("/proc/self/exe", ["inspect"])));
     registry.imports = imports;

@@ -49,6 +49,10 @@ impl Sign {
         if request.endorsements.iter().any(|one| one.key_id == id) {
             return Err(CommandError::config(format!("key {id} has signed it already")));
         }
+        if !request.bench.has_a_say(&id, &act, now()) {
+            let reason = format!("key {id} has no say in this act: it is in no live role");
+            return Err(CommandError::new(Kind::Denied, reason));
+        }
         let signed =
             endorse(&request.act, &key).map_err(|error| CommandError::internal(error.to_string()))?;
         request.endorsements.push(signed);

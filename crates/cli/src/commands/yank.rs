@@ -28,7 +28,7 @@ impl Yank {
             .version
             .ok_or_else(|| CommandError::usage(format!("which version of `{name}`? say `{name}@VERSION`")))?;
         let step = Step::Yank { version, reason: self.reason };
-        self.acting.run(&LogName::Package(name), vec![step]).await
+        self.acting.run(&LogName::Package(name), |_| step).await
     }
 }
 
@@ -48,6 +48,6 @@ impl Deprecate {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let subject = self.release.version.map(|version| version.to_string()).unwrap_or_default();
         let step = Step::Annotate { kind: AnnotationKind::Deprecate, subject, value: self.message };
-        self.acting.run(&LogName::Package(self.release.name), vec![step]).await
+        self.acting.run(&LogName::Package(self.release.name), |_| step).await
     }
 }

@@ -11,7 +11,7 @@ use semver::Version;
 
 use super::carry::{self, Entries, Opened};
 use super::judge::{Carried, Changes};
-use super::release::Release;
+use super::release::{Release, Yanked};
 use super::{Context, Refusal, State};
 use crate::id::RecordId;
 use crate::key::{KeyId, PublicKey};
@@ -106,6 +106,12 @@ impl State {
         Ok(Some(Carried { contents, changes }))
     }
 
+    /// Whether a release lost its trust and v1 clients were not told.
+    #[must_use]
+    pub fn is_news(&self, release: &Release) -> bool {
+        release.yanked.is_none() && release.carried_yank.is_none() && self.distrusts(release)
+    }
+
     /// Judges a record without an act.
     pub(super) fn follow_carrier(
         &self,
@@ -135,11 +141,10 @@ impl State {
                 Word::Grant(_) | Word::Revoke(_) => {}
                 Word::Yank(version) => {
                     let known = releases.get(version).or_else(|| context.release(version));
-                    let unsaid = known.filter(|release| {
-                        release.yanked.is_none() && release.carried_yank.is_none() && self.distrusts(release)
-                    });
-                    let release = unsaid.ok_or_else(|| refused("it yanks what is not newly distrusted"))?;
-                    let release = Release { carried_yank: Some(record), ..release.clone() };
+                    let news = known.filter(|release| self.is_news(release));
+                    let release = news.ok_or_else(|| refused("it yanks what is not newly distrusted"))?;
+                    let yanked = Yanked { record, time: opened.time, reason: String::new() };
+                    let release = Release { carried_yank: Some(yanked), ..release.clone() };
                     releases.insert(version, release);
                 }
             }

@@ -196,8 +196,8 @@ struct ReleaseMessage {
     endorsed: Option<Vec<u8>>,
     #[prost(string, repeated, tag = "11")]
     variants: Vec<String>,
-    #[prost(bytes = "vec", optional, tag = "12")]
-    carried_yank: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "12")]
+    carried_yank: Option<YankedMessage>,
 }
 
 pub(super) fn field<T>(field: &'static str, value: Option<T>) -> Result<T, StateError> {
@@ -400,7 +400,7 @@ impl Release {
             place: self.place,
             endorsed: self.endorsed.map(|record| record.as_bytes().to_vec()),
             variants: self.variants.iter().map(ToString::to_string).collect(),
-            carried_yank: self.carried_yank.map(|record| record.as_bytes().to_vec()),
+            carried_yank: self.carried_yank.as_ref().map(yanked),
         }
         .encode_to_vec()
     }
@@ -436,7 +436,7 @@ impl Release {
             endorsed: message.endorsed.as_deref().map(record_id).transpose()?,
             variants: message.variants.iter().map(variant).collect::<Result<_, _>>()?,
             yanked: message.yanked.map(yanked).transpose()?,
-            carried_yank: message.carried_yank.as_deref().map(record_id).transpose()?,
+            carried_yank: message.carried_yank.map(yanked).transpose()?,
         };
         if release.encode() == bytes { Ok(release) } else { Err(StateError::NotCanonical) }
     }

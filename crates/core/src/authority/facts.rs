@@ -46,7 +46,11 @@ impl Facts {
             named.iter().filter_map(|key| Some((key.clone(), all.get(key)?.clone()))).collect()
         }
         Self {
-            releases: of(&self.releases, &named.versions),
+            releases: if named.all_releases {
+                self.releases.clone()
+            } else {
+                of(&self.releases, &named.versions)
+            },
             dead: of(&self.dead, &named.roles),
             places: of(&self.places, &named.records),
             claimed: self.claimed.intersection(&named.namespaces).cloned().collect(),
@@ -74,6 +78,8 @@ pub struct Named {
     pub records: BTreeSet<RecordId>,
     /// Namespaces.
     pub namespaces: BTreeSet<Namespace>,
+    /// Every release of the package: some lose their trust, and v1 clients must be told.
+    pub all_releases: bool,
 }
 
 impl Named {
@@ -88,6 +94,7 @@ impl Named {
                     if let Some(since) = revoke.since {
                         self.records.insert(since);
                         self.roles.insert(revoke.role.clone());
+                        self.all_releases = true;
                     }
                 }
                 Step::Import { namespace, .. } => _ = self.namespaces.insert(namespace.clone()),

@@ -46,8 +46,8 @@ pub struct Release {
     pub variants: BTreeSet<VariantKind>,
     /// Whether and how it was yanked.
     pub yanked: Option<Yanked>,
-    /// The carrier record that yanked it for v1 clients, after it had lost its trust.
-    pub carried_yank: Option<RecordId>,
+    /// How a carrier record yanked it for v1 clients, after it had lost its trust.
+    pub carried_yank: Option<Yanked>,
 }
 
 /// Whose word a release is (`spec/delegation.md`, "Everyday shapes"): named wherever one is shown.

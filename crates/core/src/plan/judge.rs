@@ -29,7 +29,7 @@ pub(super) fn judge(
     index: u64,
     own: &OwnKeys,
     now: Time,
-) -> Result<Accepted, Refused> {
+) -> Result<Judged, Refused> {
     let log = submission.log();
     let id = log.log_id();
     let mut facts = logs.remove(&id).unwrap_or(LogFacts::Absent);
@@ -43,11 +43,12 @@ pub(super) fn judge(
                 Some(namespace) if absent => check_v1_start(name, namespace, envelope, own, time),
                 _ => Ok(()),
             };
-            judged.map_err(Refused::Rule).and_then(|accepted| admitted.map(|()| accepted))
+            let one = |accepted| Judged { accepted: vec![accepted], asked: 0 };
+            judged.map_err(Refused::Rule).and_then(|accepted| admitted.map(|()| one(accepted)))
         }
         Submission::Act { act, endorsements, .. } => {
-            let carry = Carry { act, endorsements, commit_key: &own.commit, time: tree.time_at(now) };
-            judge_act(&log, &mut facts, logs, &carry, index).map_err(Refused::Rule)
+            let carry = Carry { act, endorsements, own, time: tree.time_at(now) };
+            carry.judge(&log, &mut facts, logs, index).map_err(Refused::Rule)
         }
     };
     if absent && verdict.is_err() {
@@ -64,6 +65,14 @@ fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'
         Some(LogFacts::Delegated { state, .. }) => Some(state),
         _ => None,
     }
+}
+
+/// The records that a submission becomes.
+pub(super) struct Judged {
+    /// In order, at least one.
+    pub(super) accepted: Vec<Accepted>,
+    /// Which of them is the one that was asked for; the others are carrier records for v1 clients.
+    pub(super) asked: usize,
 }
 
 /// Why a submission does not become a record.
@@ -161,6 +170,125 @@ fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
     Ok(())
 }
 
+/// An act that the registry is to carry.
+struct Carry<'a> {
+    act: &'a Bytes,
+    endorsements: &'a [Endorsement],
+    own: &'a OwnKeys,
+    /// The registry's clock, as [`Tree::time_at`] corrects it.
+    time: Time,
+}
+
+impl Carry<'_> {
+    /// The act's record; before it the carrier record by which v1 clients learn the present commit key, after it the
+    /// one that yanks for them what lost its trust, where they are needed (`spec/delegation.md`, "Carrier records").
+    fn judge(
+        &self,
+        log: &LogName,
+        known: &mut LogFacts,
+        others: &BTreeMap<LogId, LogFacts>,
+        index: u64,
+    ) -> Result<Judged, String> {
+        let (mut state, mut facts) = match known {
+            LogFacts::Absent => (authority::State::empty(log.clone()), authority::Facts::default()),
+            LogFacts::Delegated { state, facts } => (state.clone(), facts.clone()),
+            LogFacts::V1(_) => {
+                return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
+            }
+        };
+        if *log == LogName::Operator {
+            facts.claimed = claimed(others);
+        }
+        let mut accepted = Vec::new();
+        let signer = self.signer(&state);
+        if *log != LogName::Operator && signer != self.own.commit {
+            self.news(&mut state, &mut facts, others, signer, &mut accepted)?;
+        }
+        let signer = self.signer(&state);
+        let context = context(log, others, &facts);
+        let carried = state
+            .carry(&context, self.time, self.act, self.endorsements, &signer)
+            .map_err(|refusal| refusal.to_string())?;
+        let asked = accepted.len();
+        self.accept(&mut state, &mut facts, carried, signer, &mut accepted);
+        let signer = self.signer(&state);
+        if facts.releases.values().any(|release| state.is_news(release)) && state.knows_in_v1(&signer) {
+            self.news(&mut state, &mut facts, others, signer, &mut accepted)?;
+        }
+        for (place, accepted) in accepted.iter_mut().enumerate() {
+            accepted.index = index + place as u64;
+            accepted.first &= place == 0;
+        }
+        *known = LogFacts::Delegated { state, facts };
+        Ok(Judged { accepted, asked })
+    }
+
+    /// The present commit key, unless v1 clients of the log do not know it and know one of before.
+    fn signer(&self, state: &authority::State) -> KeyId {
+        let present = self.own.commit;
+        if state.head().is_none() || state.knows_in_v1(&present) {
+            return present;
+        }
+        self.own.former.iter().copied().find(|key| state.knows_in_v1(key)).unwrap_or(present)
+    }
+
+    /// A carrier record, if v1 clients lack anything.
+    fn news(
+        &self,
+        state: &mut authority::State,
+        facts: &mut authority::Facts,
+        others: &BTreeMap<LogId, LogFacts>,
+        signer: KeyId,
+        accepted: &mut Vec<Accepted>,
+    ) -> Result<(), String> {
+        let log = state.log().clone();
+        let news = state.carry_news(&context(&log, others, facts), self.time, &signer);
+        if let Some(carried) = news.map_err(|refusal| refusal.to_string())? {
+            self.accept(state, facts, carried, signer, accepted);
+        }
+        Ok(())
+    }
+
+    fn accept(
+        &self,
+        state: &mut authority::State,
+        facts: &mut authority::Facts,
+        carried: authority::Carried,
+        signer: KeyId,
+        accepted: &mut Vec<Accepted>,
+    ) {
+        let changes = carried.changes;
+        let log = state.log().clone();
+        let first = state.head().is_none();
+        facts.follow(&changes);
+        *state = changes.state.clone();
+        accepted.push(Accepted {
+            index: 0,
+            log_id: log.log_id(),
+            record: log.layer().record_id(&carried.contents),
+            contents: Contents::ToSign { contents: carried.contents.into(), signer },
+            time: self.time,
+            effect: Effect::Delegated(Box::new(changes)),
+            first,
+            private: false,
+            log,
+        });
+    }
+}
+
+/// What a record of a log is judged by.
+fn context<'a>(
+    log: &LogName,
+    others: &'a BTreeMap<LogId, LogFacts>,
+    facts: &'a authority::Facts,
+) -> authority::Context<'a> {
+    let namespace = match log {
+        LogName::Package(name) => state_of(others, &LogName::Namespace(name.namespace())),
+        LogName::Namespace(_) | LogName::Operator => None,
+    };
+    authority::Context { operator: state_of(others, &LogName::Operator), namespace, facts: Some(facts) }
+}
+
 /// The namespaces among these logs that have begun.
 fn claimed(logs: &BTreeMap<LogId, LogFacts>) -> BTreeSet<Namespace> {
     let namespace = |facts: &LogFacts| match facts {
@@ -171,56 +299,4 @@ fn claimed(logs: &BTreeMap<LogId, LogFacts>) -> BTreeSet<Namespace> {
         LogFacts::Absent | LogFacts::V1(_) => None,
     };
     logs.values().filter_map(namespace).collect()
-}
-
-/// An act that the registry is to carry.
-struct Carry<'a> {
-    act: &'a Bytes,
-    endorsements: &'a [Endorsement],
-    commit_key: &'a KeyId,
-    /// The registry's clock, as [`Tree::time_at`] corrects it.
-    time: Time,
-}
-
-fn judge_act(
-    log: &LogName,
-    facts: &mut LogFacts,
-    others: &BTreeMap<LogId, LogFacts>,
-    carry: &Carry<'_>,
-    index: u64,
-) -> Result<Accepted, String> {
-    let first = matches!(facts, LogFacts::Absent);
-    if first {
-        let state = authority::State::empty(log.clone());
-        *facts = LogFacts::Delegated { state, facts: authority::Facts::default() };
-    }
-    let LogFacts::Delegated { state, facts } = facts else {
-        return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));
-    };
-    let namespace = match log {
-        LogName::Package(name) => state_of(others, &LogName::Namespace(name.namespace())),
-        _ => None,
-    };
-    let operator = state_of(others, &LogName::Operator);
-    if *log == LogName::Operator {
-        facts.claimed = claimed(others);
-    }
-    let context = authority::Context { operator, namespace, facts: Some(facts) };
-    let carried = state
-        .carry(&context, carry.time, carry.act, carry.endorsements, carry.commit_key)
-        .map_err(|refusal| refusal.to_string())?;
-    let changes = carried.changes;
-    facts.follow(&changes);
-    *state = changes.state.clone();
-    Ok(Accepted {
-        index,
-        log: log.clone(),
-        log_id: log.log_id(),
-        record: log.layer().record_id(&carried.contents),
-        contents: Contents::ToSign(carried.contents.into()),
-        time: carry.time,
-        effect: Effect::Delegated(Box::new(changes)),
-        first,
-        private: false,
-    })
 }

@@ -163,7 +163,7 @@ pub(crate) fn upsert(log: u64, index: u64, release: &authority::Release) -> Stat
         manifest: release.manifest.as_ref(),
         record: &release.record,
         time: release.time,
-        yanked: release.yanked.as_ref().map(|yanked| yanked.time),
+        yanked: release.yanked.as_ref().or(release.carried_yank.as_ref()).map(|yanked| yanked.time),
         by_key: None,
         yanked_by: None,
         fact: Value::Bytes(release.encode().into()),
