@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["fsck"],
