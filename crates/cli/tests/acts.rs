@@ -260,3 +260,39 @@ fn a_policy_of_two_persons_holds_for_the_packages_of_a_namespace() {
     scene
         .refused(&["publish", &wasm, "acme:other@1.0.0", "--key", &boss.file], &["two persons are demanded"]);
 }
+
+#[test]
+fn a_rotation_of_the_commit_key_reaches_every_log() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("data");
+    let mut scene =
+        Scene { server: Server::start(&folder, &[]), home: tempfile::tempdir().unwrap(), _data: data };
+    let [alice, fresh] = ["alice", "fresh"].map(|name| scene.key(name));
+    scene.publish("acme:hello@1.0.0", &alice);
+    let root = folder.join("keys/root.key").to_str().unwrap().to_owned();
+    let old = folder.join("keys/commit.key").to_str().unwrap().to_owned();
+    let old_id = scene.json(&["key", "show", "--key", &old])["keyId"].as_str().unwrap().to_owned();
+    // A key that the operator's owners did not let in signs nothing.
+    let config = scene.path("serve.toml");
+    std::fs::write(&config, format!("commit_key = '{}'\nformer_commit_keys = ['{old}']\n", fresh.file))
+        .unwrap();
+    let with_fresh = ["--config", config.to_str().unwrap()];
+    scene.refused(
+        &["grant", "operator", "commit", "--to", &fresh.public, "--key", &alice.file],
+        &["error[denied]"],
+    );
+    scene.ok(&["grant", "operator", "commit", "--to", &fresh.public, "--key", &root]);
+    scene.server.signal("TERM");
+    scene.server.wait();
+    scene.server = Server::start(&folder, &with_fresh);
+
+    // The package's log is told by a key that its v1 clients know.
+    let before = scene.json(&["info", "acme:hello"])["records"].as_u64().unwrap();
+    scene.publish("acme:hello@1.1.0", &alice);
+    let told = scene.json(&["info", "acme:hello"]);
+    assert_eq!(told["records"], before + 2, "a carrier record and the release");
+    scene.ok(&["revoke", "operator", "commit", "--take", &old_id, "--key", &root]);
+    scene.publish("acme:hello@1.2.0", &alice);
+    assert_eq!(scene.json(&["info", "acme:hello"])["records"], before + 3, "it is told once");
+    scene.publish("acme:other@1.0.0", &alice);
+}
