@@ -292,8 +292,11 @@ impl Registry {
     fn check_push_to(&self, log: &LogName) -> Result<(), Error> {
         match log {
             LogName::Package(name) => self.check_push(name),
-            // What an act may do there is a matter of its endorsements alone.
-            LogName::Namespace(_) | LogName::Operator => Ok(()),
+            LogName::Namespace(name) => {
+                self.caller.check(&self.shared.rules(), Action::Push, &RepositoryName::from(name))
+            }
+            // Its owners' signatures are all that counts there.
+            LogName::Operator => Ok(()),
         }
     }
 

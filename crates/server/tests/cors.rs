@@ -50,6 +50,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("/api/packages/acme/hello", &["GET", "HEAD"]),
     ("/api/openapi.json", &["GET", "HEAD"]),
     ("/api/packages/acme/hello/releases", &["GET", "HEAD"]),
+    ("/api/acts", &["GET", "HEAD"]),
     ("/.well-known/wasm-pkg/registry.json", &["GET", "HEAD"]),
     ("/.well-known/other", &[]),
     ("/", &[]),

@@ -20,10 +20,11 @@ use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
 use site::{Asked, MANIFEST, Reply, Site, ask};
 use support::{Author, WAIT, module, release};
-use wargate_core::act::Step;
+use wargate_core::act::{AnnotationKind, Step};
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId};
-use wargate_wire::api::{EndorsementBody, SignedActBody};
+use wargate_core::name::LogName;
+use wargate_wire::api::{ActBody, EndorsementBody, SignedActBody};
 use wargate_wire::text::Base64;
 use wargate_wire::warg::EnvelopeBody;
 
@@ -136,6 +137,26 @@ impl Site {
             .bytes("multipart/form-data; boundary=cut", &form)
     }
 
+    /// An act on the private namespace itself, by the key that owns it.
+    fn act_on_namespace(&self, caller: &str) -> Asked {
+        let owner = support::key(4);
+        let log = LogName::Namespace("secret".parse().unwrap());
+        let value = format!("{caller} was here");
+        let note = Step::Annotate { kind: AnnotationKind::Note, subject: String::new(), value };
+        let act = wargate_core::act::Act {
+            root: self.registry.snapshot().root().copied(),
+            log: log.log_id(),
+            steps: vec![note],
+            not_before: self.now().plus_seconds(-60),
+            not_after: self.now().plus_seconds(600),
+            nonce: [2; 16],
+        };
+        let act = act.encode();
+        let endorsements = vec![EndorsementBody::from(&wargate_core::act::endorse(&act, &owner).unwrap())];
+        let body = ActBody { log: log.as_str().to_owned(), act: Base64(act), endorsements };
+        ask("/api/acts", Kind::Write, "POST", "/api/acts").json(&serde_json::to_value(body).unwrap())
+    }
+
     async fn write(&self, caller: &str) -> Vec<Asked> {
         use Kind::Write;
         let mine = format!("secret/app-{caller}");
@@ -165,6 +186,7 @@ impl Site {
             ask(oci, Write, "PUT", format!("/v2/{mine}/manifests/1.0.0")).bytes(MANIFEST, &manifest),
             ask(oci, Write, "PUT", format!("/v2/{mine}/manifests/stable")).bytes(MANIFEST, &manifest),
             self.act(&format!("act-{caller}")),
+            self.act_on_namespace(caller),
         ]
     }
 }
@@ -340,6 +362,7 @@ fn every_route_is_in_the_table() {
         "/v2",
         "/v2/",
         "/api/packages/{namespace}/{name}/releases",
+        "/api/acts",
     ] {
         asked.insert(route.to_owned());
     }

@@ -10,7 +10,7 @@ use semver::Version;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha512};
 use wargate_core::digest::Digest;
-use wargate_core::name::PackageName;
+use wargate_core::name::{Namespace, PackageName};
 
 use crate::text::shorten;
 
@@ -90,6 +90,13 @@ impl RepositoryName {
 }
 
 /// `ns:name` is the repository `ns/name`: the words of a package's name are those of a repository's.
+/// What stands for a namespace itself, where rights are asked for.
+impl From<&Namespace> for RepositoryName {
+    fn from(namespace: &Namespace) -> Self {
+        Self(namespace.as_str().to_owned())
+    }
+}
+
 impl From<&PackageName> for RepositoryName {
     fn from(name: &PackageName) -> Self {
         Self(name.as_str().replacen(':', "/", 1))
