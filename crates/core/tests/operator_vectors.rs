@@ -4,7 +4,7 @@
 mod vectors;
 
 use bytes::Bytes;
-use vectors::{bytes, load, text};
+use vectors::{bytes, load, reference_time, text};
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{Layer, LogId};
 use wargate_core::key::{Algorithm, PublicKey, SecretKey};
@@ -32,7 +32,7 @@ fn the_record_is_read_judged_and_adds_up() {
 
     let state = judge(&State::default(), &envelope).unwrap();
     assert_eq!(state.head.as_ref().unwrap().record, envelope.record_id(Layer::Operator));
-    assert_eq!(state.head.as_ref().unwrap().time.to_string(), "1700000000.123000000");
+    assert_eq!(reference_time(state.head.as_ref().unwrap().time), "1700000000.123000000");
     let key: PublicKey = text(&all["keys"][0]["public"]).parse().unwrap();
     assert_eq!(state.keys.len(), 1);
     assert_eq!((&state.keys[&key.id()].key, state.keys[&key.id()].permissions), (&key, 0b1110));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
-use vectors::{bytes, list, load, text};
+use vectors::{bytes, list, load, reference_time, text};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{Layer, LogId, RecordId};
@@ -90,7 +90,7 @@ fn the_log_adds_up_to_the_vectors_state() {
     }
     let head = state.head.clone().unwrap();
     assert_eq!(head.record.to_string(), text(&expected["head"]["digest"]));
-    assert_eq!(head.time.to_string(), text(&expected["head"]["timestamp"]));
+    assert_eq!(reference_time(head.time), text(&expected["head"]["timestamp"]));
 
     let object = |value: &Value| value.as_object().unwrap().clone();
     let keys = state.keys.iter().map(|(id, key)| (id.to_string(), Value::from(key.key.to_string())));
@@ -107,14 +107,14 @@ fn the_log_adds_up_to_the_vectors_state() {
                 serde_json::json!({"status": "released", "content": content.to_string()})
             }
             ReleaseState::Yanked { by, time, .. } => serde_json::json!({
-                "status": "yanked", "by": by.to_string(), "timestamp": time.to_string(),
+                "status": "yanked", "by": by.to_string(), "timestamp": reference_time(*time),
             }),
         };
         let release = serde_json::json!({
             "recordId": release.record.to_string(),
             "version": release.version.to_string(),
             "by": release.by.to_string(),
-            "timestamp": release.time.to_string(),
+            "timestamp": reference_time(release.time),
             "state": state,
         });
         (version.to_string(), release)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use support::{Author, TestClock, WAIT, config, engines, genesis, key, module, open};
 use wargate_component::manifest::{Layer, artifact};
-use wargate_core::act::{self, Act, Identity, OnBehalfOf, Release, Step};
+use wargate_core::act::{self, Act, AnnotationKind, Identity, OnBehalfOf, Release, Step};
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::SecretKey;
@@ -331,9 +331,39 @@ async fn an_imported_namespace_is_published_to_elsewhere() {
     let act = SignedAct { log, act: Bytes::new(), endorsements: Vec::new() };
     let refused = registry.submit(act, WAIT).await;
     assert!(matches!(refused, Err(Error::NamespaceImported { .. })), "{refused:?}");
-    let operator = SignedAct { log: LogName::Operator, act: Bytes::new(), endorsements: Vec::new() };
-    let refused = registry.submit(operator, WAIT).await;
-    assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+}
+
+/// What no door does yet must not stand in the log as if it did.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_acts_are_taken_but_for_what_is_not_served() {
+    let world = World::new(true).await;
+    let act =
+        |step: Step, nonce: u8| Act { log: LogId::operator(), ..world.act("acme:hello", vec![step], nonce) };
+    let submit = async |step: Step, nonce: u8, by: u8| {
+        let signed =
+            SignedAct { log: LogName::Operator, ..signed("acme:hello", &act(step, nonce), &[key(by)]) };
+        world.registry.submit(signed, WAIT).await
+    };
+    let import = Step::Import { namespace: "wasi".parse().unwrap(), registry: "wasi.dev".to_owned() };
+    let takedown = Step::Takedown {
+        package: "acme:hello".parse().unwrap(),
+        version: None,
+        reason: String::new(),
+        lifted: false,
+        not_after: None,
+    };
+    for (nonce, step) in [(1, import), (2, takedown)] {
+        let refused = submit(step, nonce, 1).await;
+        assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
+    }
+    let note = Step::Annotate {
+        kind: AnnotationKind::Vkey,
+        subject: "other.test/log".to_owned(),
+        value: "other.test/log+1+x".to_owned(),
+    };
+    let refused = submit(note.clone(), 3, 2).await;
+    assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+    assert_eq!(submit(note, 4, 1).await.unwrap().index, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

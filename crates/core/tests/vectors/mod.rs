@@ -32,3 +32,8 @@ pub(crate) fn bytes(value: &Value) -> Vec<u8> {
 pub(crate) fn digest(value: &Value) -> Digest {
     text(value).parse().unwrap()
 }
+
+/// A time as the reference prints it: seconds, and nanoseconds as a fraction.
+pub(crate) fn reference_time(time: wargate_core::time::Time) -> String {
+    format!("{}.{:09}", time.seconds(), time.nanos())
+}
