@@ -168,7 +168,7 @@ impl<'a> Read<'a> {
         bench.namespace = namespace.as_ref().and_then(|log| self.begun(log)).map(|(state, _)| state);
         let Some((state, facts)) = self.begun(log) else {
             return match log {
-                LogName::Package(name) => self.judge_start(bench, name, endorsements),
+                LogName::Package(name) => self.judge_start(&bench, name, endorsements),
                 LogName::Namespace(_) | LogName::Operator => self.judge_claim(&bench, endorsements),
             };
         };
@@ -195,7 +195,7 @@ impl<'a> Read<'a> {
     /// The same where the act begins the package: the registry has a say in a namespace that is new or its own.
     fn judge_start(
         &self,
-        bench: Bench<'_>,
+        bench: &Bench<'_>,
         name: &PackageName,
         mut endorsements: Vec<Endorsement>,
     ) -> Result<Judged, Error> {
@@ -213,7 +213,7 @@ impl<'a> Read<'a> {
                 &fresh
             }
         };
-        let bench = Bench { namespace: Some(namespace), ..bench };
+        let bench = Bench { namespace: Some(namespace), ..*bench };
         let own = |keys: &BTreeSet<KeyId>| namespace.init_covers(name.name(), keys, bench.time);
         self.vouch(shared, &mut endorsements, own)?;
         let empty = State::empty(self.signed.log.clone());

@@ -127,6 +127,31 @@ fn act_of(steps: Vec<Step>) -> Act {
     }
 }
 
+/// A request to grant something in a log, on the state that the genesis left.
+fn request(operator: &State) {
+    let base64 = |bytes: Vec<u8>| serde_json::to_value(wargate_wire::text::Base64(bytes)).unwrap();
+    let root = operator.first_record();
+    let log = LogName::Package(hello());
+    let act = Act { root, log: log.log_id(), ..act_of(steps()) }.encode();
+    let endorsement = endorse(&act, &key(1)).unwrap();
+    let file = json!({
+        "format": "wargate-request-1",
+        "registry": "https://registry.example",
+        "log": log.as_str(),
+        "says": [],
+        "act": base64(act),
+        "endorsements": [{ "keyId": endorsement.key_id.to_string(), "signature": endorsement.signature.to_string() }],
+        "standsOn": {
+            "root": root.unwrap().to_string(),
+            "operator": base64(operator.encode()),
+            "namespace": base64(State::empty("acme".parse().unwrap()).encode()),
+            "own": base64(State::empty(log.clone()).encode()),
+            "places": { record_id("since").to_string(): 3 },
+        },
+    });
+    write("request", "grant", file.to_string());
+}
+
 fn acts() {
     write_all("act", steps().into_iter().map(|step| act_of(vec![step]).encode()));
     write("act", "all", act_of(steps()).encode());
@@ -167,6 +192,7 @@ fn acts() {
     );
     let carried = carried.unwrap();
     write("ledger_state", "operator", carried.changes.state.encode());
+    request(&carried.changes.state);
     write("act", "genesis", act);
     let Endorsement { key_id, signature } = endorsement;
     let body = json!({"act": "AAEC", "endorsements": [

@@ -3,6 +3,7 @@
 //! A target panics when something does not hold. `cargo test` runs all over the kept corpus in `fuzz/corpus/TARGET`;
 //! `cargo xtask fuzz` drives them with libFuzzer, from the workspace in `fuzz/`. Not here: engines, files.
 
+pub mod client;
 pub mod component;
 pub mod core;
 pub mod server;
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("oci_reference", wire::oci_reference, 300),
     target("proofs", core::proofs, 4_096),
     target("record", core::record, 4_096),
+    target("request", client::request, 8_192),
     target("text_forms", core::text_forms, 256),
     target("tile_path", core::tile_path, 128),
 ];

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use wargate_client::Request;
 use wargate_component::Inspection;
 use wargate_core::act::Act;
 use wargate_core::authority::{Release, State};
@@ -146,6 +147,7 @@ fn the_seeds_are_what_they_say() {
             Manifest::parse(kind, &bytes[1..]).is_ok()
         }),
         ("proofs", |bytes| LogProofBundle::decode(bytes).is_ok() || MapProofBundle::decode(bytes).is_ok()),
+        ("request", |bytes| Request::parse(std::str::from_utf8(bytes).unwrap()).is_ok()),
         ("record", |bytes| PackageRecord::decode(bytes).is_ok() || OperatorRecord::decode(bytes).is_ok()),
     ];
     for (target, is_taken) in taken {

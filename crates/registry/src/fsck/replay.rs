@@ -34,12 +34,14 @@ pub(super) struct LogFacts {
 
 enum Facts {
     V1(package::State),
-    Delegated {
-        state: authority::State,
-        facts: authority::Facts,
-        /// What else it says, as rows.
-        rows: BTreeMap<String, Vec<u8>>,
-    },
+    Delegated(Box<Delegated>),
+}
+
+struct Delegated {
+    state: authority::State,
+    facts: authority::Facts,
+    /// What else it says, as rows.
+    rows: BTreeMap<String, Vec<u8>>,
 }
 
 /// All logs of a part.
@@ -60,7 +62,7 @@ impl Replay {
     /// The operator log.
     pub(super) fn operator(&self) -> Option<&authority::State> {
         match &self.logs.get(&0)?.state {
-            Facts::Delegated { state, .. } => Some(state),
+            Facts::Delegated(log) => Some(&log.state),
             Facts::V1(_) => None,
         }
     }
@@ -73,7 +75,7 @@ impl Replay {
     pub(super) fn is_private(&self, log: &LogName) -> bool {
         let LogName::Package(name) = log else { return false };
         match self.namespace(&name.namespace()) {
-            Some(LogFacts { state: Facts::Delegated { state, .. }, .. }) => state.policy().private,
+            Some(LogFacts { state: Facts::Delegated(log), .. }) => log.state.policy().private,
             _ => false,
         }
     }
@@ -106,9 +108,9 @@ impl Replay {
             }
         };
         if let (LogName::Package(package), false) = (name, delegated)
-            && let Some(LogFacts { state: Facts::Delegated { state, .. }, broken: false, .. }) =
+            && let Some(LogFacts { state: Facts::Delegated(log), broken: false, .. }) =
                 self.namespace(&package.namespace())
-            && !state.admits(package.name(), &envelope.key_id)
+            && !log.state.admits(package.name(), &envelope.key_id)
         {
             return Err(format!("its namespace has owners and did not admit key {}", envelope.key_id));
         }
@@ -117,7 +119,8 @@ impl Replay {
         }
         let state = if delegated {
             let state = authority::State::empty(name.clone());
-            Facts::Delegated { state, facts: authority::Facts::default(), rows: BTreeMap::new() }
+            let facts = authority::Facts::default();
+            Facts::Delegated(Box::new(Delegated { state, facts, rows: BTreeMap::new() }))
         } else {
             Facts::V1(package::State::default())
         };
@@ -154,7 +157,8 @@ impl Replay {
                 }
                 state.apply(changes);
             }
-            Facts::Delegated { state, facts, rows } => {
+            Facts::Delegated(delegated) => {
+                let Delegated { state, facts, rows } = &mut **delegated;
                 if log.name == LogName::Operator {
                     facts.claimed = self.namespaces.keys().cloned().collect();
                 }
@@ -163,7 +167,7 @@ impl Replay {
                     _ => None,
                 };
                 let namespace = match namespace.map(|log| &log.state) {
-                    Some(Facts::Delegated { state, .. }) => Some(state),
+                    Some(Facts::Delegated(log)) => Some(&log.state),
                     _ => None,
                 };
                 let context = Context { operator: self.operator(), namespace, facts: Some(facts) };
@@ -207,7 +211,7 @@ impl Replay {
     pub(super) fn heads(&self) -> impl Iterator<Item = (LogId, RecordId)> {
         let head = |log: &LogFacts| match &log.state {
             Facts::V1(state) => state.head.as_ref().map(|head| head.record),
-            Facts::Delegated { state, .. } => state.head(),
+            Facts::Delegated(log) => log.state.head(),
         };
         self.logs.values().filter(|log| !log.broken).filter_map(move |log| Some((log.log_id, head(log)?)))
     }
@@ -217,8 +221,8 @@ impl Replay {
         let Some(log) = self.logs.get(&number).filter(|log| !log.broken) else { return Vec::new() };
         match (table.name, &log.state) {
             (name, _) if name == LOGS.name => log.row(number).into_iter().collect(),
-            (name, Facts::Delegated { state, .. }) if name == LOG_STATES.name => {
-                vec![logs::state_row(number, state)]
+            (name, Facts::Delegated(log)) if name == LOG_STATES.name => {
+                vec![logs::state_row(number, &log.state)]
             }
             (name, Facts::V1(state)) if name == LOG_KEYS.name => {
                 let row = |(id, key): (&wargate_core::key::KeyId, &package::KeyState)| {
@@ -236,13 +240,13 @@ impl Replay {
                 let row = |(version, release)| releases::upsert_v1(number, at(version), release).parameters;
                 state.releases.iter().map(row).collect()
             }
-            (name, Facts::Delegated { facts, .. }) if name == RELEASES.name => {
+            (name, Facts::Delegated(delegated)) if name == RELEASES.name => {
                 let at = |version| log.released.get(version).copied().unwrap_or_default();
                 let row = |(version, release)| releases::upsert(number, at(version), release).parameters;
-                facts.releases.iter().map(row).collect()
+                delegated.facts.releases.iter().map(row).collect()
             }
-            (name, Facts::Delegated { rows, .. }) if name == LOG_FACTS.name => {
-                rows.iter().map(|(about, fact)| facts::row(number, about, fact.clone())).collect()
+            (name, Facts::Delegated(log)) if name == LOG_FACTS.name => {
+                log.rows.iter().map(|(about, fact)| facts::row(number, about, fact.clone())).collect()
             }
             _ => Vec::new(),
         }
@@ -257,7 +261,7 @@ impl LogFacts {
                 let head = state.head.as_ref()?;
                 (0, head.record, head.time)
             }
-            Facts::Delegated { state, .. } => (1, state.head()?, state.head_time()?),
+            Facts::Delegated(log) => (1, log.state.head()?, log.state.head_time()?),
         };
         let [seconds, nanos] = time(at);
         Some(vec![
