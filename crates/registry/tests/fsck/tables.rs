@@ -97,6 +97,7 @@ const CASES: &[Case] = &[
         end: End::Rebuilt,
     },
     Case { table: "releases", columns: &["manifest", "fact", "version"], row: CUSTODIAL, end: End::Rebuilt },
+    Case { table: "log_facts", columns: &["about", "fact"], row: CUSTODIAL, end: End::Rebuilt },
     Case { table: "content", columns: &["size", "bytes", "digest"], row: CONTENT, end: End::Lost },
     Case { table: "manifests", columns: &["media_type", "digest"], row: MANIFEST, end: End::Lost },
     Case { table: "tags", columns: &["digest"], row: "tag = 'edge'", end: End::Lost },
@@ -224,6 +225,8 @@ async fn a_deleted_row_is_named_where_something_needs_it() {
         ("log_states", CUSTODIAL, End::Rebuilt),
         ("releases", OF_LOG, End::Rebuilt),
         ("releases", CUSTODIAL, End::Rebuilt),
+        ("log_facts", "about = 'dead ci'", End::Rebuilt),
+        ("log_facts", "about = 'deprecate 1.0.0'", End::Rebuilt),
         ("content", "bytes is null", End::Repaired),
         ("content", "bytes is not null", End::Lost),
         ("manifests", "repository = 'loose/things'", End::Lost),
@@ -256,6 +259,7 @@ async fn a_row_that_no_record_gives_is_named_and_taken_out() {
         ("logs", "insert into logs select 99999, x'00', 'ghost:log', 0, 5, x'00', 0, 0"),
         ("log_keys", "insert into log_keys select log, x'0011', public, 7 from log_keys limit 1"),
         ("log_states", "insert into log_states select 77, x'00', 0"),
+        ("log_facts", "insert into log_facts select log, 'note x', fact from log_facts limit 1"),
         (
             "releases",
             "insert into releases select log, '99.0.0', content, manifest, idx, record_id, seconds, nanos, \
@@ -293,8 +297,16 @@ async fn two_records_that_were_swapped_are_both_named_and_put_back() {
 }
 
 /// The tables that follow from log and content.
-const INDEX_TABLES: [&str; 7] =
-    ["logs", "log_keys", "log_states", "releases", "derived_manifests", "inspections", "manifest_parts"];
+const INDEX_TABLES: [&str; 8] = [
+    "logs",
+    "log_keys",
+    "log_states",
+    "log_facts",
+    "releases",
+    "derived_manifests",
+    "inspections",
+    "manifest_parts",
+];
 
 /// All of their rows.
 async fn index_rows(dir: &Path) -> Vec<Vec<Row>> {

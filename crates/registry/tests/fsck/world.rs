@@ -4,15 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::join_all;
+use wargate_core::act::power::Power;
+use wargate_core::act::scope::Scope;
+use wargate_core::act::{Act, AnnotationKind, Grant, Revoke, Step, endorse};
 use wargate_core::digest::Digest;
 use wargate_core::id::Layer;
+use wargate_core::name::LogName;
 use wargate_core::record::{PackageEntry, PackagePermission};
-use wargate_registry::Registry;
+use wargate_registry::clock::Clock as _;
 use wargate_registry::fsck::{self, FsckOptions, Report};
+use wargate_registry::{Registry, SignedAct};
 use wargate_wire::oci::reference::Algorithm;
 
 use crate::support::oci::{push_blob_as, push_wasm};
-use crate::support::{Author, Here, TestClock, engines, key, module, open, release};
+use crate::support::{Author, Here, TestClock, WAIT, engines, key, module, open, release};
 
 /// Authors of v1 logs, who publish at the same time.
 const AUTHORS: u8 = 24;
@@ -43,12 +48,43 @@ async fn author(registry: &Registry, number: u8, clock: &Arc<TestClock>) {
     author.publish(registry, vec![PackageEntry::Yank { version: "0.1.0".parse().unwrap() }]).await;
 }
 
+/// Does something in the log of `acme:hello`, by its owner.
+async fn act(registry: &Registry, clock: &Arc<TestClock>, nonce: u8, steps: Vec<Step>) {
+    let log = LogName::Package("acme:hello".parse().unwrap());
+    let act = Act {
+        root: registry.snapshot().root().copied(),
+        log: log.log_id(),
+        steps,
+        not_before: clock.now().plus_seconds(-60),
+        not_after: clock.now().plus_seconds(600),
+        nonce: [nonce; 16],
+    };
+    let act: bytes::Bytes = act.encode().into();
+    let endorsements = vec![endorse(&act, &key(4)).unwrap()];
+    registry.submit(SignedAct { log, act, endorsements }, WAIT).await.unwrap();
+}
+
 /// Fills a registry: more records than a tile holds, v1 and custodial logs, content of both sizes, manifests and tags.
 pub async fn fill(registry: &Registry, clock: &Arc<TestClock>) {
     let hello = registry.repository("acme/hello".parse().unwrap());
     push_wasm(&hello, "1.0.0", &small(200), "").await.unwrap();
     push_wasm(&hello, "1.1.0", &large(201), "").await.unwrap();
     push_wasm(&hello, "edge", &small(202), "").await.unwrap();
+    let ci = Grant {
+        role: "ci".to_owned(),
+        keys: vec![key(18).public().clone()],
+        threshold: 1,
+        powers: vec![Power::Release],
+        scope: Scope::Unlimited,
+        not_after: None,
+        depth: 0,
+        parent: String::new(),
+    };
+    act(registry, clock, 1, vec![Step::Grant(ci)]).await;
+    let revoke = Revoke { role: "ci".to_owned(), key_ids: Vec::new(), since: None };
+    let (kind, value) = (AnnotationKind::Deprecate, "use another".to_owned());
+    let deprecate = Step::Annotate { kind, subject: "1.0.0".to_owned(), value };
+    act(registry, clock, 2, vec![Step::Revoke(revoke), deprecate]).await;
     let other = registry.repository("acme/other".parse().unwrap());
     push_wasm(&other, "0.1.0", &small(203), "").await.unwrap();
     push_wasm(&registry.repository("loose/things".parse().unwrap()), "v1", &small(204), "").await.unwrap();
