@@ -7,6 +7,7 @@ pub mod chance;
 pub mod client;
 pub mod corpus;
 pub mod layout;
+pub mod owner;
 pub mod person;
 pub mod records;
 pub mod reference;

@@ -46,9 +46,14 @@ impl Server {
 
     /// Kills the server as a power cut would (SIGKILL) and starts it again on the same data and port.
     pub fn crash_and_restart(self, data: &Path) -> Self {
+        self.crash_and_restart_with(data, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn crash_and_restart_with(self, data: &Path, args: &[&str]) -> Self {
         let address = self.url.strip_prefix("http://").expect("an http URL").to_owned();
         drop(self);
-        Self::start_at(data, &address)
+        Self::start_with(data, &address, args)
     }
 
     /// `http://HOST:PORT`.
