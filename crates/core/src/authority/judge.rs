@@ -235,17 +235,17 @@ impl State {
     }
 
     fn check_place(&self, opened: &Opened) -> Result<(), Refusal> {
-        if opened.prev != self.head() {
-            return Err(Refusal::Carrier { reason: "its prev is not the log's latest record" });
+        if opened.prev == self.head() {
+            return Ok(());
         }
-        if self.head_time().is_some_and(|head| opened.time < head) {
-            return Err(Refusal::Carrier { reason: "its time is before its predecessor's" });
-        }
-        Ok(())
+        Err(Refusal::Carrier { reason: "its prev is not the log's latest record" })
     }
 
-    /// A record is never dated before an earlier one of the layers above: what has expired stays expired.
+    /// A record is never dated before an earlier one of its log or the layers above: what has expired stays expired.
     pub(super) fn check_time(&self, context: &Context<'_>, time: Time) -> Result<(), Refusal> {
+        if self.head_time().is_some_and(|head| time < head) {
+            return Err(Refusal::Carrier { reason: "its time is before its predecessor's" });
+        }
         let above = [context.operator, context.namespace].into_iter().flatten().filter_map(Self::head_time);
         if above.max().is_some_and(|head| time < head) {
             return Err(Refusal::Carrier { reason: "its time is before that of the layers above" });
@@ -381,7 +381,7 @@ impl State {
             Step::Yank { version, reason } => self.yank(version, reason, doing),
             Step::Annotate { kind, subject, value } => self.annotate(*kind, subject, value, doing),
             Step::Admit { name, key } => self.admit(name, key, doing),
-            Step::Recover { keys, threshold } => self.recover(keys, *threshold, id, doing),
+            Step::Recover { keys, threshold } => self.recover(keys, *threshold, doing),
             Step::Import { namespace, registry } => self.import(namespace, registry, doing),
             Step::Takedown { package, version, reason, lifted, not_after } => {
                 let (record, time) = (doing.record, doing.time);

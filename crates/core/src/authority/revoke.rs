@@ -64,9 +64,8 @@ impl State {
         let mut left = role.clone();
         left.keys.retain(|key, _| !revoke.key_ids.contains(key));
         if role.powers.contains(&Power::Commit) {
-            let lost =
-                role.keys.keys().filter(|key| revoke.key_ids.is_empty() || !left.keys.contains_key(key));
-            doing.lost_commit.extend(lost.copied());
+            let whole = revoke.key_ids.is_empty().then(|| role.keys.keys());
+            doing.lost_commit.extend(whole.into_iter().flatten().chain(&revoke.key_ids));
         }
         let dies = revoke.key_ids.is_empty() || left.keys.len() < left.threshold as usize;
         if dies && role.is_owner() {

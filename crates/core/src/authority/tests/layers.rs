@@ -4,10 +4,6 @@ use super::world::*;
 use super::*;
 use crate::record::{PackageEntry, PackagePermission};
 
-fn init(seeds: &[u8], threshold: u32) -> Step {
-    Step::Init { keys: publics(seeds), threshold }
-}
-
 fn all() -> Vec<PackagePermission> {
     PackagePermission::ALL.to_vec()
 }
