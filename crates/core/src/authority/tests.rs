@@ -16,6 +16,7 @@ mod annotations;
 mod attacks;
 mod carriers;
 mod layers;
+mod named_attacks;
 mod operators;
 mod policies;
 mod recoveries;
