@@ -131,6 +131,33 @@ impl State {
         endorsements: &[Endorsement],
         commit_key: &KeyId,
     ) -> Result<Carried, Refusal> {
+        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verify)
+    }
+
+    /// As [`State::carry`], of an act of which the caller has verified every endorsement.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn carry_verified(
+        &self,
+        context: &Context<'_>,
+        time: Time,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        commit_key: &KeyId,
+    ) -> Result<Carried, Refusal> {
+        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verified)
+    }
+
+    fn carry_with(
+        &self,
+        context: &Context<'_>,
+        time: Time,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        commit_key: &KeyId,
+        signatures: Signatures,
+    ) -> Result<Carried, Refusal> {
         let parsed = Act::decode(act)?;
         let endorsers = Endorsers { state: self, context, act: &parsed, time };
         let mut endorsements: Vec<Endorsement> = endorsements
@@ -144,7 +171,7 @@ impl State {
         let mut opened = Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements };
         self.check_time(context, time)?;
         self.check_act(context, &parsed, &opened)?;
-        let signers = endorsers.check(&opened, Signatures::Verify)?;
+        let signers = endorsers.check(&opened, signatures)?;
         // Roles are known by the record that made them, and the record's id covers the projection. So the act is
         // done twice: for its projection first, then under its record's name.
         let unnamed = RecordId::from_digest(Act::digest(act));

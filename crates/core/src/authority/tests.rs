@@ -16,6 +16,7 @@ mod annotations;
 mod attacks;
 mod carriers;
 mod layers;
+mod model;
 mod named_attacks;
 mod operators;
 mod policies;
