@@ -30,7 +30,7 @@ proptest! {
 
     #[test]
     fn two_judges_agree_on_random_logs(
-        attempts in prop::collection::vec(moves::attempt(), 1..30),
+        attempts in prop::collection::vec(moves::attempt(), 1..40),
         rows_every in 1..6_usize,
     ) {
         let mut play = play::Play::begun();

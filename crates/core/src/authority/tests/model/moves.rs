@@ -24,8 +24,8 @@ pub(super) static KEYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
 });
 
 const NAMES: [&str; 6] = ["hello", "http-a", "http", "fmt", "acme", "tools"];
-const VERSIONS: [&str; 9] =
-    ["0.9.0", "1.0.0", "1.1.0-rc.1", "1.2.0", "1.2.1", "2.0.0-rc.1", "2.0.0", "2.1.0", "1.2.0+b"];
+const VERSIONS: [&str; 8] =
+    ["0.9.0", "1.0.0", "1.1.0-rc.1", "1.2.0", "1.2.1", "2.0.0-rc.1", "2.0.0", "2.1.0"];
 const NAME_SCOPES: [&str; 8] = ["*", "hello", "h*", "http-*", "http*", "acme", "acme*", "tools"];
 const VERSION_SCOPES: [&str; 7] = [
     ">=1.0.0 <2.0.0",
@@ -36,7 +36,7 @@ const VERSION_SCOPES: [&str; 7] = [
     ">=0.1.0-a <9.0.0",
     ">=2.0.0 <2.0.1",
 ];
-const ROLES: [&str; 8] = ["ci", "team", "lead", "crew", "commit", "registry", "owner", "starters"];
+const ROLES: [&str; 9] = ["ci", "team", "lead", "crew", "commit", "late", "guest", "friend", "registry"];
 const POLICIES: [&str; 5] =
     ["", "two-persons", "delegated-only", "delegated-only private", "private delegated-only"];
 
@@ -45,7 +45,7 @@ const POLICIES: [&str; 5] =
 pub(super) enum Attempt {
     Act {
         wait: i64,
-        log: u8,
+        log: &'static str,
         moves: Vec<Move>,
         who: Vec<Who>,
         envelope: u8,
@@ -55,18 +55,18 @@ pub(super) enum Attempt {
     Again {
         wait: i64,
         which: u8,
-        log: Option<u8>,
+        log: Option<&'static str>,
     },
     Carrier {
         wait: i64,
-        log: u8,
+        log: &'static str,
         words: Vec<(u8, u8)>,
         envelope: u8,
     },
     /// What the registry tells v1 clients of its own accord.
     News {
         wait: i64,
-        log: u8,
+        log: &'static str,
         envelope: u8,
     },
 }
@@ -145,15 +145,23 @@ pub(super) enum Move {
 }
 
 fn keys() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(any::<u8>(), 0..4)
+    prop_oneof![
+        1 => Just(Vec::new()),
+        6 => prop::collection::vec(any::<u8>(), 1),
+        4 => prop::collection::vec(any::<u8>(), 2),
+        2 => prop::collection::vec(any::<u8>(), 3),
+    ]
 }
 
-fn a_move() -> impl Strategy<Value = Move> {
-    let few = || prop_oneof![1 => Just(0_u8), 5 => Just(1), 3 => Just(2), 1 => Just(3)];
-    let depth = prop_oneof![3 => Just(0_u8), 2 => 1..4_u8, 1 => 4..9_u8];
-    let end = prop::option::weighted(0.3, -5..60_i64);
+fn threshold() -> impl Strategy<Value = u8> {
+    prop_oneof![1 => Just(0_u8), 8 => Just(1), 4 => Just(2), 1 => Just(3)]
+}
+
+fn grant() -> impl Strategy<Value = Move> {
+    let depth = prop_oneof![2 => Just(0_u8), 3 => 1..4_u8, 1 => 4..9_u8];
+    let end = prop::option::weighted(0.3, -1..60_i64);
     let scope = prop_oneof![3 => Just(Vec::new()), 2 => prop::collection::vec(any::<u8>(), 1..3)];
-    let grant = (any::<u8>(), keys(), few(), any::<u8>(), scope, end, depth, any::<u8>()).prop_map(
+    (any::<u8>(), keys(), threshold(), any::<u8>(), scope, end, depth, any::<u8>()).prop_map(
         |(role, keys, threshold, powers, scope, end, depth, parent)| Move::Grant {
             role,
             keys,
@@ -164,50 +172,127 @@ fn a_move() -> impl Strategy<Value = Move> {
             depth,
             parent,
         },
-    );
-    let taken = prop_oneof![2 => Just(Vec::new()), 3 => keys()];
-    let revoke = (any::<u8>(), taken, prop::option::weighted(0.4, any::<u8>()))
-        .prop_map(|(role, keys, since)| Move::Revoke { role, keys, since });
-    let behalf = any::<bool>();
+    )
+}
+
+fn revoke(since: f64) -> impl Strategy<Value = Move> {
+    let keys = prop_oneof![2 => Just(Vec::new()), 3 => keys()];
+    (any::<u8>(), keys, prop::option::weighted(since, any::<u8>()))
+        .prop_map(|(role, keys, since)| Move::Revoke { role, keys, since })
+}
+
+fn release() -> impl Strategy<Value = Move> {
+    (any::<u8>(), prop::bool::weighted(0.2))
+        .prop_map(|(version, for_somebody)| Move::Release { version, for_somebody })
+}
+
+fn yank() -> impl Strategy<Value = Move> {
+    any::<u8>().prop_map(|version| Move::Yank { version })
+}
+
+fn annotate() -> impl Strategy<Value = Move> {
+    any::<(u8, u8, u8)>().prop_map(|(kind, subject, value)| Move::Annotate { kind, subject, value })
+}
+
+fn recover() -> impl Strategy<Value = Move> {
+    (keys(), threshold()).prop_map(|(keys, threshold)| Move::Recover { keys, threshold })
+}
+
+/// Whatever its layer.
+fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
-        8 => grant,
-        6 => revoke,
-        8 => (any::<u8>(), behalf).prop_map(|(version, for_somebody)| Move::Release { version, for_somebody }),
-        3 => any::<u8>().prop_map(|version| Move::Yank { version }),
-        4 => any::<(u8, u8, u8)>().prop_map(|(kind, subject, value)| Move::Annotate { kind, subject, value }),
-        1 => any::<(u8, u8)>().prop_map(|(name, key)| Move::Admit { name, key }),
-        2 => (keys(), few()).prop_map(|(keys, threshold)| Move::Recover { keys, threshold }),
-        1 => (keys(), few()).prop_map(|(keys, threshold)| Move::Init { keys, threshold }),
-        1 => any::<u8>().prop_map(|name| Move::Import { name }),
-        1 => any::<u8>().prop_map(|name| Move::Takedown { name }),
+        release(),
+        yank(),
+        annotate(),
+        recover(),
+        any::<(u8, u8)>().prop_map(|(name, key)| Move::Admit { name, key }),
+        (keys(), threshold()).prop_map(|(keys, threshold)| Move::Init { keys, threshold }),
+        any::<u8>().prop_map(|name| Move::Import { name }),
+        any::<u8>().prop_map(|name| Move::Takedown { name }),
     ]
 }
 
-pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
-    let wait = || prop_oneof![20 => 0..8_i64, 1 => Just(-3), 1 => 20..90_i64];
+fn package_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        8 => grant(),
+        6 => revoke(0.4),
+        8 => release(),
+        2 => yank(),
+        4 => annotate(),
+        1 => recover(),
+        1 => any_move(),
+    ]
+}
+
+fn namespace_move() -> impl Strategy<Value = Move> {
+    let admit = any::<(u8, u8)>().prop_map(|(name, key)| Move::Admit { name, key });
+    prop_oneof![8 => grant(), 5 => revoke(0.02), 2 => annotate(), 2 => admit, 1 => recover(), 1 => any_move()]
+}
+
+fn operator_move() -> impl Strategy<Value = Move> {
+    let import = any::<u8>().prop_map(|name| Move::Import { name });
+    let takedown = any::<u8>().prop_map(|name| Move::Takedown { name });
+    // The role `commit`, mostly.
+    let commit = (keys(), prop::bool::weighted(0.4)).prop_map(|(keys, more)| match more {
+        true => Move::Grant {
+            role: 4,
+            keys,
+            threshold: 0,
+            powers: 0,
+            scope: vec![],
+            end: None,
+            depth: 0,
+            parent: 0,
+        },
+        false => Move::Revoke { role: 0, keys, since: None },
+    });
+    prop_oneof![
+        6 => grant(),
+        4 => commit,
+        4 => revoke(0.02),
+        2 => annotate(),
+        1 => import,
+        1 => takedown,
+        1 => any_move(),
+    ]
+}
+
+fn wait() -> impl Strategy<Value = i64> {
+    prop_oneof![40 => 0..8_i64, 1 => Just(-3), 1 => 20..90_i64]
+}
+
+/// An act in one of these logs.
+fn act(logs: &'static [&'static str], a_move: BoxedStrategy<Move>) -> impl Strategy<Value = Attempt> {
     let who = prop_oneof![
-        2 => Just(Who::All),
-        6 => (any::<u8>(), -1..3_i8).prop_map(|(which, more)| Who::Crowd { which, more }),
+        6 => Just(Who::All),
+        5 => (any::<u8>(), -1..3_i8).prop_map(|(which, more)| Who::Crowd { which, more }),
         1 => any::<u8>().prop_map(Who::Key),
     ];
-    let twist = prop_oneof![
-        40 => Just(Twist::None),
-        1 => Just(Twist::OtherLog),
-        1 => Just(Twist::OtherRegistry),
-        1 => Just(Twist::NoRegistry),
-        1 => Just(Twist::Early),
-        1 => Just(Twist::Late),
+    let twists = [Twist::OtherLog, Twist::OtherRegistry, Twist::NoRegistry, Twist::Early, Twist::Late];
+    let twist = prop_oneof![40 => Just(Twist::None), 1 => prop::sample::select(twists.to_vec())];
+    let moves = prop_oneof![
+        6 => prop::collection::vec(a_move.clone(), 1),
+        3 => prop::collection::vec(a_move.clone(), 2),
+        1 => prop::collection::vec(a_move, 3),
     ];
-    let (moves, who) = (prop::collection::vec(a_move(), 1..4), prop::collection::vec(who, 1..4));
+    let who = prop::collection::vec(who, 1..4);
+    (wait(), prop::sample::select(logs), moves, who, any::<u8>(), twist).prop_map(
+        |(wait, log, moves, who, envelope, twist)| Attempt::Act { wait, log, moves, who, envelope, twist },
+    )
+}
+
+pub(super) fn attempt() -> impl Strategy<Value = Attempt> {
+    let log = || prop::sample::select(&["acme:hello", "acme:hello", "acme", ""][..]);
     let words = prop::collection::vec(any::<(u8, u8)>(), 0..4);
     prop_oneof![
-        16 => (wait(), any::<u8>(), moves, who, any::<u8>(), twist)
-            .prop_map(|(wait, log, moves, who, envelope, twist)| Attempt::Act { wait, log, moves, who, envelope, twist }),
-        1 => (wait(), any::<u8>(), prop::option::weighted(0.2, any::<u8>()))
+        8 => act(&["acme:hello", "acme:hello", "acme:hello", "tools:fmt"], package_move().boxed()),
+        4 => act(&["acme", "acme", "tools"], namespace_move().boxed()),
+        4 => act(&[""], operator_move().boxed()),
+        1 => (wait(), any::<u8>(), prop::option::weighted(0.2, log()))
             .prop_map(|(wait, which, log)| Attempt::Again { wait, which, log }),
-        2 => (wait(), any::<u8>(), words, any::<u8>())
+        1 => (wait(), log(), words, any::<u8>())
             .prop_map(|(wait, log, words, envelope)| Attempt::Carrier { wait, log, words, envelope }),
-        1 => (wait(), any::<u8>(), any::<u8>())
+        3 => (wait(), log(), any::<u8>())
             .prop_map(|(wait, log, envelope)| Attempt::News { wait, log, envelope }),
     ]
 }
@@ -217,12 +302,8 @@ pub(super) fn pick<T: Clone>(from: &[T], at: u8) -> T {
     from[usize::from(at) % from.len()].clone()
 }
 
-pub(super) fn log(at: u8) -> LogName {
-    let names = ["acme:hello", "acme:hello", "acme:hello", "acme", "acme", "", "", "tools", "tools:fmt"];
-    match pick(&names, at) {
-        "" => LogName::Operator,
-        name => name.parse().unwrap(),
-    }
+pub(super) fn log(name: &str) -> LogName {
+    if name.is_empty() { LogName::Operator } else { name.parse().unwrap() }
 }
 
 fn texts(texts: &[&str], which: &[u8]) -> Scope {
@@ -254,13 +335,21 @@ impl Place<'_> {
         picked
     }
 
+    /// Mostly not more than there are keys.
+    fn threshold(&self, keys: &[u8], threshold: u8) -> u32 {
+        let keys = u32::try_from(self.keys(keys).len()).unwrap();
+        if threshold < 3 { u32::from(threshold).min(keys) } else { 3 }
+    }
+
     fn role(&self, which: u8) -> String {
         let live: Vec<String> =
             self.log.live(self.now).into_iter().map(|role| self.log.roles[role].name.clone()).collect();
         let ever: Vec<String> = self.log.roles.iter().map(|role| role.name.clone()).collect();
         match which {
-            0..160 if !live.is_empty() => pick(&live, which),
-            160..200 if !ever.is_empty() => pick(&ever, which),
+            // Seldom the owners'.
+            0..200 if live.len() > 1 => pick(&live[1..], which),
+            200..220 if !live.is_empty() => pick(&live, which),
+            220..240 if !ever.is_empty() => pick(&ever, which),
             _ => pick(&ROLES, which).to_owned(),
         }
     }
@@ -287,7 +376,17 @@ impl Place<'_> {
     }
 
     fn version(which: u8) -> semver::Version {
-        pick(&VERSIONS, which).parse().unwrap()
+        let text = if which < 250 { pick(&VERSIONS, which) } else { "1.2.0+b" };
+        text.parse().unwrap()
+    }
+
+    /// Mostly one that was released.
+    fn released(&self, which: u8) -> semver::Version {
+        match self.log.releases.len() {
+            0 => Self::version(which),
+            _ if which >= 220 => Self::version(which),
+            _ => pick(&self.log.releases, which).version,
+        }
     }
 
     fn scope(&self, which: &[u8]) -> Scope {
@@ -299,21 +398,32 @@ impl Place<'_> {
         }
     }
 
-    fn annotate(&self, kind: u8, subject: u8, value: u8) -> Step {
+    fn annotate(&self, kind: u8, subject_at: u8, value: u8) -> Step {
         use AnnotationKind::{Deprecate, Endorse, Note, Policy, Variant, Vkey};
-        let kind = pick(&[Note, Endorse, Policy, Variant, Vkey, Deprecate], kind);
+        let kinds: &[AnnotationKind] = match self.log.layer {
+            _ if kind >= 230 => &[Note, Endorse, Policy, Variant, Vkey, Deprecate],
+            Layer::Operator => &[Vkey, Policy],
+            Layer::Namespace => &[Note, Policy, Deprecate],
+            Layer::Package => &[Endorse, Note, Variant, Endorse, Policy],
+        };
+        let kind = pick(kinds, kind);
         let subject = match (kind, self.log.layer) {
             (Policy, _) => {
-                if subject < 230 {
+                if subject_at < 230 {
                     ""
                 } else {
                     "hello"
                 }
             }
-            (Vkey, _) => pick(&["a/log", "b/log", ""], subject),
-            (_, Layer::Package) if subject < 200 => pick(&VERSIONS, subject),
-            (_, _) if subject < 240 => pick(&NAMES, subject),
-            _ => pick(&["", "", "A", "1.0"], subject),
+            (Vkey, _) => pick(&["a/log", "b/log", ""], subject_at),
+            (_, Layer::Package) if subject_at < 200 => pick(&VERSIONS, subject_at),
+            (_, _) if subject_at < 240 => pick(&NAMES, subject_at),
+            _ => pick(&["", "", "A", "1.0"], subject_at),
+        };
+        let released = self.released(subject_at).to_string();
+        let subject = match kind {
+            Variant | Endorse if subject_at < 200 => released.as_str(),
+            _ => subject,
         };
         let digest = Digest::of(subject.as_bytes());
         let value = match kind {
@@ -334,23 +444,39 @@ impl Place<'_> {
     pub(super) fn step(&self, a_move: &Move) -> Step {
         match a_move {
             Move::Init { keys, threshold } => {
-                Step::Init { keys: self.keys(keys), threshold: u32::from(*threshold) }
+                Step::Init { keys: self.keys(keys), threshold: self.threshold(keys, *threshold) }
             }
             Move::Recover { keys, threshold } => {
-                Step::Recover { keys: self.keys(keys), threshold: u32::from(*threshold) }
+                Step::Recover { keys: self.keys(keys), threshold: self.threshold(keys, *threshold) }
             }
             Move::Grant { role, keys, threshold, powers, scope, end, depth, parent } => {
-                let end = end.map(|seconds| self.now.plus_seconds(seconds));
-                let parent = if *parent < 100 { String::new() } else { self.role(*parent) };
-                let role = if *role < 120 { pick(&ROLES, *role).to_owned() } else { self.role(*role) };
+                let new = *role < 180;
+                let role = if new { pick(&ROLES, *role).to_owned() } else { self.role(*role) };
+                // To a live role a grant says mostly nothing but keys, and under another role no more than that has.
+                let said = self.log.named(&role, self.now).is_none() || *powers % 8 == 7;
+                let parent = if *parent < 100 || !said { String::new() } else { self.role(*parent / 2 * 2) };
+                let above = self.log.named(&parent, self.now).map(|parent| &self.log.roles[parent]);
+                let copied = !said || (above.is_some() && *powers < 200);
+                let depth = match above {
+                    Some(above) if *depth < 7 => u32::from(*depth).min(above.depth.saturating_sub(1)),
+                    _ => u32::from(*depth),
+                };
                 Step::Grant(Grant {
                     role,
                     keys: self.keys(keys),
-                    threshold: u32::from(*threshold),
-                    powers: self.powers(*powers),
-                    scope: self.scope(scope),
-                    not_after: end,
-                    depth: u32::from(*depth),
+                    threshold: if said {
+                        self.threshold(keys, *threshold)
+                    } else {
+                        u32::from(*threshold / 2)
+                    },
+                    powers: if copied { Vec::new() } else { self.powers(*powers) },
+                    scope: if !said || copied && scope.len() < 2 {
+                        Scope::Unlimited
+                    } else {
+                        self.scope(scope)
+                    },
+                    not_after: end.map(|seconds| self.now.plus_seconds(seconds)),
+                    depth: if said { depth } else { 0 },
                     parent,
                 })
             }
@@ -383,7 +509,7 @@ impl Place<'_> {
                     breaking: false,
                 })
             }
-            Move::Yank { version } => Step::Yank { version: Self::version(*version), reason: String::new() },
+            Move::Yank { version } => Step::Yank { version: self.released(*version), reason: String::new() },
             Move::Annotate { kind, subject, value } => self.annotate(*kind, *subject, *value),
             Move::Admit { name, key } => {
                 Step::Admit { name: pick(&NAMES, *name).to_owned(), key: pick(&KEYS[..20], *key) }

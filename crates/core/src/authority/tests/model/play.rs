@@ -165,7 +165,7 @@ impl Play {
         self.time = clock.plus_seconds(*wait);
         let outcome = match attempt {
             Attempt::Act { log: at, moves, who, envelope, twist, .. } => {
-                let log = log(*at);
+                let log = self.begun_or(log(at));
                 let of_log = self.past.log(&log);
                 let place = Place { log: &of_log, now: self.time };
                 let mut steps: Vec<Step> = moves.iter().map(|a_move| place.step(a_move)).collect();
@@ -182,12 +182,23 @@ impl Play {
             }
             Attempt::Carrier { log: at, words, envelope, .. } => {
                 let words: Vec<V1> = words.iter().map(|(what, which)| Place::word(*what, *which)).collect();
-                self.do_carrier(&log(*at), &words, self.envelope(*envelope))
+                self.do_carrier(&log(at), &words, self.envelope(*envelope))
             }
-            Attempt::News { log: at, envelope, .. } => self.do_news(&log(*at), self.envelope(*envelope)),
+            Attempt::News { log: at, envelope, .. } => self.do_news(&log(at), self.envelope(*envelope)),
         };
         self.time = clock.max(self.time);
         outcome
+    }
+
+    /// A package of a namespace that has not begun gives way to one that can.
+    fn begun_or(&self, log: LogName) -> LogName {
+        match &log {
+            LogName::Package(package) => {
+                let namespace = LogName::Namespace(package.namespace());
+                if self.stands.states.contains_key(&namespace) { log } else { "acme:hello".parse().unwrap() }
+            }
+            _ => log,
+        }
     }
 
     /// Mostly a live commit key.
