@@ -10,12 +10,14 @@ mod checks;
 mod form;
 mod moves;
 mod past;
+mod place;
 mod play;
 mod rules;
 mod scopes;
 
 const LOGS: u32 = 1_000;
 
+#[expect(clippy::disallowed_methods, reason = "how long a test may take is said where it is started")]
 fn logs() -> u32 {
     std::env::var("WARGATE_LOGS").map_or(LOGS, |count| count.parse().unwrap())
 }

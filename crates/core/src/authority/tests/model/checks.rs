@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::moves::KEYS;
 use super::past;
+use super::place::KEYS;
 use super::play::{Outcome, Play};
 use super::scopes;
 use crate::act::{Act, AnnotationKind, Step};

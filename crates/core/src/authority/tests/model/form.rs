@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 
-use super::moves::KEYS;
 use super::past::V1;
+use super::place::KEYS;
 use crate::authority::State;
 use crate::digest::Digest;
 use crate::id::Layer;

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::form::{carrier, endorsers, v1_entries};
-use super::moves::{Attempt, KEYS, Place, Twist, log, pick, signers};
+use super::moves::{Attempt, Twist};
 use super::past::{Log, Past, Said, V1};
+use super::place::{KEYS, Place, fit, log, pick, signers};
 use super::rules::Proposed;
 use crate::act::{Act, Endorsement, Grant, Step};
 use crate::authority::role::{Power, Role, RoleId, Scope};
@@ -173,6 +174,7 @@ impl Play {
                     steps.insert(0, init(&[11, 12], 1));
                 }
                 let signers = signers(who, &self.crowds(&log, &of_log, &steps));
+                fit(&mut steps, &of_log, &signers, self.time);
                 let act = self.act(&log, steps, *twist);
                 self.do_act(&log, &act, &signers, self.envelope(*envelope))
             }
@@ -181,8 +183,11 @@ impl Play {
                 self.do_act(&at.map_or(of, log), &act, &signers, self.envelope(0))
             }
             Attempt::Carrier { log: at, words, envelope, .. } => {
-                let words: Vec<V1> = words.iter().map(|(what, which)| Place::word(*what, *which)).collect();
-                self.do_carrier(&log(at), &words, self.envelope(*envelope))
+                let log = log(at);
+                let of_log = self.past.log(&log);
+                let place = Place { log: &of_log, now: self.time };
+                let words: Vec<V1> = words.iter().map(|(what, which)| place.word(*what, *which)).collect();
+                self.do_carrier(&log, &words, self.envelope(*envelope))
             }
             Attempt::News { log: at, envelope, .. } => self.do_news(&log(at), self.envelope(*envelope)),
         };
@@ -311,10 +316,17 @@ impl Play {
 
     fn do_news(&mut self, log: &LogName, envelope: KeyId) -> Outcome {
         let Some(state) = self.stands.states.get(log) else { return Ok(()) };
+        let expected = self.past.news(log, self.time);
+        let allowed = self.past.judge_carrier(log, self.time, &expected, envelope).is_some();
         match state.carry_news(&self.stands.context(log), self.time, &envelope) {
-            Ok(Some(carried)) => self.settle_carrier(log, carried.contents, carried.changes, envelope),
-            Ok(None) | Err(_) => Ok(()),
+            Ok(None) => prop_assert_eq!(expected, []),
+            Err(refusal) => prop_assert!(!allowed && !expected.is_empty(), "no news: {}", refusal),
+            Ok(Some(carried)) => {
+                prop_assert_eq!(&v1_entries(log.layer(), &carried.contents), &expected);
+                return self.settle_carrier(log, carried.contents, carried.changes, envelope);
+            }
         }
+        Ok(())
     }
 
     fn settle_carrier(

@@ -1,18 +1,18 @@
 //! The second judge: whether an act or a carrier record is allowed, by `spec/delegation.md` alone, in plain words. It
 //! says nothing of why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 
-use super::past::{Log, Past, Role, V1};
+use super::past::{Log, Past, Released, Role, V1};
 use super::scopes;
 use crate::act::{Act, AnnotationKind, Grant, Release, Revoke, Step};
 use crate::authority::role::{Power, Scope};
 use crate::authority::{LIVE_KEYS_MAX, LIVE_ROLES_MAX, OWNER};
 use crate::digest::Digest;
 use crate::id::{Layer, RecordId};
-use crate::key::{Algorithm, KeyId};
+use crate::key::{Algorithm, KeyId, PublicKey};
 use crate::name::LogName;
 use crate::time::Time;
 
@@ -96,6 +96,17 @@ impl Past {
         let operator = stand.operator.as_ref().unwrap_or(&stand.log);
         ensure(operator.ever_commit.iter().any(|key| key.id() == proposed.envelope))?;
         Some((entries, stand.signers))
+    }
+
+    /// What v1 clients of a log do not know yet: live commit keys, and versions that lost their trust.
+    pub(super) fn news(&self, name: &LogName, time: Time) -> Vec<V1> {
+        let (log, operator) = (self.log(name), self.log(&LogName::Operator));
+        let held = operator.holds(Power::Commit, time);
+        let keys = operator.ever_commit.iter().filter(|key| held.contains(key)).map(PublicKey::id);
+        let unknown = keys.filter(|key| !log.known_to_v1.contains(key)).map(V1::Grant);
+        let unsaid = |one: &&Released| log.distrusted(one) && !one.yanked && !one.yanked_for_v1;
+        let unsaid: BTreeSet<&Version> = log.releases.iter().filter(unsaid).map(|one| &one.version).collect();
+        unknown.chain(unsaid.into_iter().cloned().map(V1::Yank)).collect()
     }
 
     /// A carrier record.
@@ -216,7 +227,7 @@ impl Stand<'_> {
         ensure(!publishes || !self.two_persons() || threshold >= 2)
     }
 
-    fn check_init(&self, keys: &std::collections::BTreeMap<KeyId, crate::key::PublicKey>, t: u32) -> Allowed {
+    fn check_init(&self, keys: &BTreeMap<KeyId, PublicKey>, t: u32) -> Allowed {
         ensure(t >= 1 && t as usize <= keys.len())?;
         ensure(keys.keys().filter(|key| self.signers.contains(key)).count() >= t as usize)?;
         let power = match self.log.layer {
@@ -251,9 +262,8 @@ impl Stand<'_> {
         let scope = grant.scope.to_texts();
         let of_versions = matches!(grant.scope, Scope::Versions(_));
         ensure(scope.is_empty() || of_versions == (log.layer == Layer::Package))?;
-        let free = |key: &crate::key::PublicKey| {
-            log.live(now).iter().all(|role| !log.roles[*role].keys.contains_key(&key.id()))
-        };
+        let free =
+            |key: &PublicKey| log.live(now).iter().all(|role| !log.roles[*role].keys.contains_key(&key.id()));
         ensure(grant.keys.iter().all(free))?;
         let (live, role) = log.granted(grant, now)?;
         match (live, role.parent) {
@@ -417,7 +427,7 @@ impl Stand<'_> {
         for step in steps {
             match step {
                 Step::Grant(grant) if log.granted(grant, self.now)?.1.powers.contains(&Power::Commit) => {
-                    grants.extend(grant.keys.iter().map(crate::key::PublicKey::id));
+                    grants.extend(grant.keys.iter().map(PublicKey::id));
                 }
                 Step::Import { namespace, .. } => imports.push(V1::Import(namespace.to_string())),
                 Step::Revoke(revoke) => {
