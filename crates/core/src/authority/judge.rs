@@ -1,5 +1,6 @@
 //! The judgement of one delegated record (`spec/delegation.md`, "Acts and records", "Roles").
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ pub(super) struct Doing<'a> {
     /// The key that signs the record's envelope.
     pub(super) envelope_key: KeyId,
     /// The owners as they were before the act (rule 6); in the first record those that its Init names.
-    pub(super) owners: Option<Role>,
+    pub(super) owners: Option<Cow<'a, Role>>,
     /// Keys that got `commit`, in step and key order.
     pub(super) got_commit: Vec<PublicKey>,
     /// Keys that lost `commit`, in step and key order.
@@ -300,14 +301,14 @@ impl State {
             let (not_before, not_after) = (act.not_before, act.not_after);
             return Err(Refusal::OutsideWindow { not_before, not_after, time: opened.time });
         }
-        if self.used.contains_key(&Act::digest(&opened.act)) {
+        if !self.used.is_empty() && self.used.contains_key(&Act::digest(&opened.act)) {
             return Err(Refusal::Replayed);
         }
         act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
     }
 
     fn doing<'a>(
-        &self,
+        &'a self,
         context: &'a Context<'a>,
         opened: &Opened,
         record: RecordId,
@@ -321,7 +322,7 @@ impl State {
             time: opened.time,
             signers,
             envelope_key: *envelope_key,
-            owners: self.roles.first().cloned(),
+            owners: self.roles.first().map(Cow::Borrowed),
             got_commit: Vec::new(),
             lost_commit: Vec::new(),
             imports: Vec::new(),
@@ -349,7 +350,8 @@ impl State {
         // One that releases cannot be done again: its versions are taken for ever. Remembered, each would make the next
         // release dearer.
         let releases = act.steps.iter().any(|step| matches!(step, Step::Release(_)));
-        next.remember(Act::digest(&opened.act), act.not_after, !releases, doing.time)?;
+        let used = (!releases).then(|| Act::digest(&opened.act));
+        next.remember(used, act.not_after, doing.time)?;
         next.advance(doing.record, doing.time);
         let entries = match self.log.layer() {
             Layer::Operator => {
@@ -373,11 +375,11 @@ impl State {
     }
 
     /// An act is used once: its digest is remembered until its window ends.
-    fn remember(&mut self, act: Digest, until: Time, needed: bool, time: Time) -> Result<(), Refusal> {
+    fn remember(&mut self, act: Option<Digest>, until: Time, time: Time) -> Result<(), Refusal> {
         if self.used.values().any(|until| *until < time) {
             Arc::make_mut(&mut self.used).retain(|_, until| *until >= time);
         }
-        if needed {
+        if let Some(act) = act {
             Arc::make_mut(&mut self.used).insert(act, until);
         }
         if self.used.len() > USED_ACTS_MAX {

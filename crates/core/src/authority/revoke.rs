@@ -85,6 +85,9 @@ impl State {
     /// Removes the roles that are no longer live: their end has come, or what they hang under is gone.
     pub(super) fn bury(&mut self, doing: &mut Doing<'_>) {
         let time = doing.time;
+        if self.roles.iter().all(|role| self.is_live(role, time)) {
+            return;
+        }
         // Parents stand before their children, so one pass finds all that hangs.
         let mut live: Vec<RoleId> = Vec::with_capacity(self.roles.len());
         let mut dead = Vec::new();
@@ -96,9 +99,7 @@ impl State {
                 doing.died(role);
             }
         }
-        if !dead.is_empty() {
-            Arc::make_mut(&mut self.roles).retain(|role| !dead.contains(&role.made));
-        }
+        Arc::make_mut(&mut self.roles).retain(|role| !dead.contains(&role.made));
     }
 
     /// "`since`": by the owners at their threshold.
