@@ -6,6 +6,7 @@
 //! same with the facts that it names looked up before and kept after, as who follows a whole log does.
 
 #![expect(clippy::print_stdout, reason = "it is a program of its own, not the library")]
+#![expect(clippy::disallowed_macros, reason = "it says what it measured")]
 #![expect(clippy::disallowed_methods, reason = "it measures by the machine's clock")]
 
 use std::time::Instant;
