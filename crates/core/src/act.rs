@@ -156,7 +156,7 @@ impl Act {
         if message.encode_to_vec() != bytes {
             return Err(ActError::NotCanonical);
         }
-        check_unique("steps", message.steps.iter().map(prost::Message::encode_to_vec))?;
+        check_unique_messages("steps", &message.steps)?;
         let field = |field| move |_| ActError::Field { field };
         let root = match message.root.as_str() {
             "" => None,
@@ -207,6 +207,14 @@ fn check_unique<T: Ord>(field: &'static str, values: impl IntoIterator<Item = T>
     let mut seen = BTreeSet::new();
     let once = values.into_iter().all(|value| seen.insert(value));
     if once { Ok(()) } else { Err(ActError::Twice { field }) }
+}
+
+/// As [`check_unique`], of messages. Most lists hold one or none, which need no comparison.
+fn check_unique_messages(field: &'static str, messages: &[impl prost::Message]) -> Result<(), ActError> {
+    if messages.len() < 2 {
+        return Ok(());
+    }
+    check_unique(field, messages.iter().map(prost::Message::encode_to_vec))
 }
 
 /// Words as names have them: the one rule for names of roles, packages and namespaces.

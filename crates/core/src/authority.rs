@@ -380,20 +380,20 @@ impl State {
         subject: Subject<'_>,
         signers: &BTreeSet<KeyId>,
         time: Time,
-    ) -> Result<BTreeSet<RoleId>, Refusal> {
+    ) -> Result<Vec<RoleId>, Refusal> {
         let holds = |role: &&Role| role.powers.contains(&power) && subject.is_in(&role.scope);
-        let holders: Vec<&Role> = self.live_at(time).filter(holds).collect();
-        let agreed = |role: &&&Role| role.count(signers) >= role.threshold;
-        let allowing: BTreeSet<RoleId> = holders.iter().filter(agreed).map(|role| role.made).collect();
+        let agreed = |role: &&Role| role.count(signers) >= role.threshold;
+        let holders = || self.live_at(time).filter(holds);
+        let allowing: Vec<RoleId> = holders().filter(agreed).map(|role| role.made).collect();
         if !allowing.is_empty() {
             return Ok(allowing);
         }
         // The role that came closest tells most.
-        let lacking = |role: &&&Role| {
+        let lacking = |role: &&Role| {
             let found = role.count(signers);
             (role.threshold - found, std::cmp::Reverse(found))
         };
-        match holders.iter().min_by_key(lacking) {
+        match holders().min_by_key(lacking) {
             Some(role) => Err(Refusal::Threshold {
                 step,
                 role: role.name.clone(),

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::name::{LogName, Namespace, PackageName};
 use crate::prefix::PrefixEncoder;
 
@@ -110,7 +110,10 @@ impl Layer {
     /// The id of the record with these contents in a log of this layer.
     #[must_use]
     pub fn record_id(self, contents: &[u8]) -> RecordId {
-        RecordId(Digest::of(&PrefixEncoder::new(self.record_id_tag()).raw(contents).finish()))
+        let mut hasher = Hasher::new();
+        hasher.update(self.record_id_tag().as_bytes());
+        hasher.update(contents);
+        RecordId(hasher.finish())
     }
 }
 

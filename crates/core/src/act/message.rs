@@ -2,14 +2,12 @@
 //!
 //! What a step says is checked here, as far as it can be without a log.
 
-use prost::Message;
-
 use super::power::Power;
 use super::scope::Scope;
 use super::step::{
     AnnotationKind, Dependency, Grant, OnBehalfOf, Release, Revoke, Step, Variant, VariantKind,
 };
-use super::{ActError, ROLE_NAME_BYTES_MAX, check_unique, is_kebab};
+use super::{ActError, ROLE_NAME_BYTES_MAX, check_unique, check_unique_messages, is_kebab};
 use crate::key::{Algorithm, PublicKey};
 use crate::proto::{self, step};
 use crate::record::{parse_time, time_message};
@@ -93,8 +91,8 @@ impl Revoke {
 
 impl Release {
     fn from_message(release: &proto::Release) -> Result<Self, ActError> {
-        check_unique("variants", release.variants.iter().map(Message::encode_to_vec))?;
-        check_unique("dependencies", release.dependencies.iter().map(Message::encode_to_vec))?;
+        check_unique_messages("variants", &release.variants)?;
+        check_unique_messages("dependencies", &release.dependencies)?;
         let on_behalf_of = match release.on_behalf_of.as_str() {
             "" => None,
             text => Some(field("on_behalf_of", OnBehalfOf::parse(text))?),

@@ -2,6 +2,7 @@
 //! (`spec/delegation.md`, "Acts and records", "Projection").
 
 use std::collections::BTreeSet;
+use std::mem::take;
 
 use bytes::Bytes;
 use prost::Message;
@@ -85,22 +86,22 @@ pub(super) fn contents(opened: &Opened) -> Vec<u8> {
 /// # Errors
 /// [`Refusal`] if it is no such record.
 pub fn endorsers(contents: &[u8], first: bool) -> Result<Vec<KeyId>, Refusal> {
-    let opened = open(contents, Layer::Package, first)?;
+    let opened = open(&Bytes::copy_from_slice(contents), Layer::Package, first)?;
     Ok(opened.endorsements.iter().map(|endorsement| endorsement.key_id).collect())
 }
 
 /// Takes a delegated record apart; only its canonical encoding is one.
-pub(super) fn open(contents: &[u8], layer: Layer, first: bool) -> Result<Opened, Refusal> {
+pub(super) fn open(contents: &Bytes, layer: Layer, first: bool) -> Result<Opened, Refusal> {
     let (prev, version, time, entries, act, endorsements) = match layer {
         Layer::Operator => {
-            let message: proto::OperatorRecord = canonical(contents)?;
-            let (act, endorsements) = (message.act.clone(), message.endorsements.clone());
+            let mut message: proto::OperatorRecord = canonical(contents)?;
+            let (act, endorsements) = (take(&mut message.act), take(&mut message.endorsements));
             let record = OperatorRecord::from_message(message)?;
             (record.prev, record.version, record.time, Entries::Operator(record.entries), act, endorsements)
         }
         Layer::Namespace | Layer::Package => {
-            let message: proto::PackageRecord = canonical(contents)?;
-            let (act, endorsements) = (message.act.clone(), message.endorsements.clone());
+            let mut message: proto::PackageRecord = canonical(contents)?;
+            let (act, endorsements) = (take(&mut message.act), take(&mut message.endorsements));
             let record = PackageRecord::from_message(message)?;
             (record.prev, record.version, record.time, Entries::Package(record.entries), act, endorsements)
         }
@@ -118,9 +119,10 @@ pub(super) fn open(contents: &[u8], layer: Layer, first: bool) -> Result<Opened,
     Ok(Opened { prev, time, entries, act, endorsements })
 }
 
-fn canonical<M: Message + Default>(contents: &[u8]) -> Result<M, Refusal> {
-    let message = M::decode(contents).map_err(|error| RecordError::Decode { reason: error.to_string() })?;
-    if message.encode_to_vec() == contents {
+fn canonical<M: Message + Default>(contents: &Bytes) -> Result<M, Refusal> {
+    let message =
+        M::decode(contents.clone()).map_err(|error| RecordError::Decode { reason: error.to_string() })?;
+    if message.encode_to_vec() == *contents {
         Ok(message)
     } else {
         Err(Refusal::Carrier { reason: "it is not canonically encoded" })

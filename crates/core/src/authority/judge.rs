@@ -1,5 +1,6 @@
 //! The judgement of one delegated record (`spec/delegation.md`, "Acts and records", "Roles").
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ pub(super) struct Doing<'a> {
     /// The key that signs the record's envelope.
     pub(super) envelope_key: KeyId,
     /// The owners as they were before the act (rule 6); in the first record those that its Init names.
-    pub(super) owners: Option<Role>,
+    pub(super) owners: Option<Cow<'a, Role>>,
     /// Keys that got `commit`, in step and key order.
     pub(super) got_commit: Vec<PublicKey>,
     /// Keys that lost `commit`, in step and key order.
@@ -131,6 +132,33 @@ impl State {
         endorsements: &[Endorsement],
         commit_key: &KeyId,
     ) -> Result<Carried, Refusal> {
+        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verify)
+    }
+
+    /// As [`State::carry`], of an act of which the caller has verified every endorsement.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn carry_verified(
+        &self,
+        context: &Context<'_>,
+        time: Time,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        commit_key: &KeyId,
+    ) -> Result<Carried, Refusal> {
+        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verified)
+    }
+
+    fn carry_with(
+        &self,
+        context: &Context<'_>,
+        time: Time,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        commit_key: &KeyId,
+        signatures: Signatures,
+    ) -> Result<Carried, Refusal> {
         let parsed = Act::decode(act)?;
         let endorsers = Endorsers { state: self, context, act: &parsed, time };
         let mut endorsements: Vec<Endorsement> = endorsements
@@ -144,7 +172,7 @@ impl State {
         let mut opened = Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements };
         self.check_time(context, time)?;
         self.check_act(context, &parsed, &opened)?;
-        let signers = endorsers.check(&opened, Signatures::Verify)?;
+        let signers = endorsers.check(&opened, signatures)?;
         // Roles are known by the record that made them, and the record's id covers the projection. So the act is
         // done twice: for its projection first, then under its record's name.
         let unnamed = RecordId::from_digest(Act::digest(act));
@@ -235,17 +263,17 @@ impl State {
     }
 
     fn check_place(&self, opened: &Opened) -> Result<(), Refusal> {
-        if opened.prev != self.head() {
-            return Err(Refusal::Carrier { reason: "its prev is not the log's latest record" });
+        if opened.prev == self.head() {
+            return Ok(());
         }
-        if self.head_time().is_some_and(|head| opened.time < head) {
-            return Err(Refusal::Carrier { reason: "its time is before its predecessor's" });
-        }
-        Ok(())
+        Err(Refusal::Carrier { reason: "its prev is not the log's latest record" })
     }
 
-    /// A record is never dated before an earlier one of the layers above: what has expired stays expired.
+    /// A record is never dated before an earlier one of its log or the layers above: what has expired stays expired.
     pub(super) fn check_time(&self, context: &Context<'_>, time: Time) -> Result<(), Refusal> {
+        if self.head_time().is_some_and(|head| time < head) {
+            return Err(Refusal::Carrier { reason: "its time is before its predecessor's" });
+        }
         let above = [context.operator, context.namespace].into_iter().flatten().filter_map(Self::head_time);
         if above.max().is_some_and(|head| time < head) {
             return Err(Refusal::Carrier { reason: "its time is before that of the layers above" });
@@ -273,14 +301,14 @@ impl State {
             let (not_before, not_after) = (act.not_before, act.not_after);
             return Err(Refusal::OutsideWindow { not_before, not_after, time: opened.time });
         }
-        if self.used.contains_key(&Act::digest(&opened.act)) {
+        if !self.used.is_empty() && self.used.contains_key(&Act::digest(&opened.act)) {
             return Err(Refusal::Replayed);
         }
         act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
     }
 
     fn doing<'a>(
-        &self,
+        &'a self,
         context: &'a Context<'a>,
         opened: &Opened,
         record: RecordId,
@@ -294,7 +322,7 @@ impl State {
             time: opened.time,
             signers,
             envelope_key: *envelope_key,
-            owners: self.roles.first().cloned(),
+            owners: self.roles.first().map(Cow::Borrowed),
             got_commit: Vec::new(),
             lost_commit: Vec::new(),
             imports: Vec::new(),
@@ -322,7 +350,8 @@ impl State {
         // One that releases cannot be done again: its versions are taken for ever. Remembered, each would make the next
         // release dearer.
         let releases = act.steps.iter().any(|step| matches!(step, Step::Release(_)));
-        next.remember(Act::digest(&opened.act), act.not_after, !releases, doing.time)?;
+        let used = (!releases).then(|| Act::digest(&opened.act));
+        next.remember(used, act.not_after, doing.time)?;
         next.advance(doing.record, doing.time);
         let entries = match self.log.layer() {
             Layer::Operator => {
@@ -346,11 +375,11 @@ impl State {
     }
 
     /// An act is used once: its digest is remembered until its window ends.
-    fn remember(&mut self, act: Digest, until: Time, needed: bool, time: Time) -> Result<(), Refusal> {
+    fn remember(&mut self, act: Option<Digest>, until: Time, time: Time) -> Result<(), Refusal> {
         if self.used.values().any(|until| *until < time) {
             Arc::make_mut(&mut self.used).retain(|_, until| *until >= time);
         }
-        if needed {
+        if let Some(act) = act {
             Arc::make_mut(&mut self.used).insert(act, until);
         }
         if self.used.len() > USED_ACTS_MAX {
@@ -381,7 +410,7 @@ impl State {
             Step::Yank { version, reason } => self.yank(version, reason, doing),
             Step::Annotate { kind, subject, value } => self.annotate(*kind, subject, value, doing),
             Step::Admit { name, key } => self.admit(name, key, doing),
-            Step::Recover { keys, threshold } => self.recover(keys, *threshold, id, doing),
+            Step::Recover { keys, threshold } => self.recover(keys, *threshold, doing),
             Step::Import { namespace, registry } => self.import(namespace, registry, doing),
             Step::Takedown { package, version, reason, lifted, not_after } => {
                 let (record, time) = (doing.record, doing.time);

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::judge::Doing;
-use super::role::{Power, Role, RoleId};
+use super::role::{Power, Role};
 use super::{Refusal, State, Subject, step_refused};
 use crate::key::{KeyId, PublicKey};
 use crate::name::LogName;
 
 impl State {
-    /// All other roles die. A publishing key's word counts for nothing here: whoever stole one owns nothing by it.
+    /// All other roles die; `owner` stays the role that it was, so that what its old keys released can still lose its
+    /// trust. A publishing key's word counts for nothing here: whoever stole one owns nothing by it.
     pub(super) fn recover(
         &mut self,
         keys: &[PublicKey],
         threshold: u32,
-        id: RoleId,
         doing: &mut Doing<'_>,
     ) -> Result<(), Refusal> {
         let refused = |reason: &str| Err(step_refused("Recover", reason));
@@ -31,11 +31,12 @@ impl State {
         let counted = |key: &&KeyId| !operator.is_publishing_key(key);
         let signers: BTreeSet<KeyId> = doing.signers.iter().filter(counted).copied().collect();
         above.authorize("Recover", Power::Recover, Subject::Name(name), &signers, doing.time)?;
-        let owner = Role::owner(self.log.layer(), keys, threshold, id);
+        let Some((old, others)) = self.roles.split_first() else {
+            return refused("the log has no owners");
+        };
+        let owner = Role::owner(self.log.layer(), keys, threshold, old.made);
         self.check_persons(&owner, "Recover", doing)?;
-        for role in Arc::make_mut(&mut self.roles).drain(..) {
-            doing.died(&role);
-        }
+        others.iter().for_each(|role| doing.died(role));
         self.roles = Arc::new(vec![owner]);
         Ok(())
     }

@@ -64,9 +64,8 @@ impl State {
         let mut left = role.clone();
         left.keys.retain(|key, _| !revoke.key_ids.contains(key));
         if role.powers.contains(&Power::Commit) {
-            let lost =
-                role.keys.keys().filter(|key| revoke.key_ids.is_empty() || !left.keys.contains_key(key));
-            doing.lost_commit.extend(lost.copied());
+            let whole = revoke.key_ids.is_empty().then(|| role.keys.keys());
+            doing.lost_commit.extend(whole.into_iter().flatten().chain(&revoke.key_ids));
         }
         let dies = revoke.key_ids.is_empty() || left.keys.len() < left.threshold as usize;
         if dies && role.is_owner() {
@@ -86,6 +85,9 @@ impl State {
     /// Removes the roles that are no longer live: their end has come, or what they hang under is gone.
     pub(super) fn bury(&mut self, doing: &mut Doing<'_>) {
         let time = doing.time;
+        if self.roles.iter().all(|role| self.is_live(role, time)) {
+            return;
+        }
         // Parents stand before their children, so one pass finds all that hangs.
         let mut live: Vec<RoleId> = Vec::with_capacity(self.roles.len());
         let mut dead = Vec::new();
@@ -97,9 +99,7 @@ impl State {
                 doing.died(role);
             }
         }
-        if !dead.is_empty() {
-            Arc::make_mut(&mut self.roles).retain(|role| !dead.contains(&role.made));
-        }
+        Arc::make_mut(&mut self.roles).retain(|role| !dead.contains(&role.made));
     }
 
     /// "`since`": by the owners at their threshold.

@@ -1,6 +1,7 @@
 //! How logs begin: `Init` by a log's own owners and the layer above, `Admit` for v1 logs
 //! (`spec/delegation.md`, rules 6 and 7).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::judge::Doing;
@@ -46,7 +47,7 @@ impl State {
             self.v1_keys = Arc::new(operator.commit_keys(doing.time).map(PublicKey::id).collect());
             doing.entries = carry::init_entries(signer, operator.commit_keys(doing.time));
         }
-        doing.owners = Some(owner.clone());
+        doing.owners = Some(Cow::Owned(owner.clone()));
         self.roles = Arc::new(vec![owner]);
         Ok(())
     }

@@ -12,11 +12,18 @@ use crate::proto;
 use crate::record::{OperatorEntry, OperatorPermission, OperatorRecord};
 use role::Scope;
 
+mod annotations;
 mod attacks;
+mod carriers;
 mod layers;
+mod model;
+mod named_attacks;
+mod operators;
 mod policies;
+mod recoveries;
 mod releases;
 mod replay;
+mod revocations;
 mod world;
 
 const START: Time = Time::from_seconds(1_800_000_000);

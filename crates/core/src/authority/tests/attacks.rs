@@ -129,6 +129,7 @@ fn live_roles_and_keys_are_limited() {
 #[test]
 fn an_act_is_done_once_in_its_log_of_its_registry_in_its_window() {
     let mut log = Log::begun();
+    log.time = START.plus_seconds(1);
     let good = log.act(vec![Step::Grant(grant("ops", &[20], &[]))]);
     let changed = |change: &dyn Fn(&mut Act)| {
         let mut act = good.clone();
@@ -141,15 +142,18 @@ fn an_act_is_done_once_in_its_log_of_its_registry_in_its_window() {
     let elsewhere = Some(Layer::Operator.record_id(b"another registry's"));
     refuses(log.carry(&changed(&|act| act.root = elsewhere), &[1, 2]), "another registry");
 
-    log.time = START.plus_seconds(-1);
+    log.time = START;
+    refuses(log.carry(&good.encode(), &[1, 2]), "may be done from");
+    log.time = START.plus_seconds(62);
     refuses(log.carry(&good.encode(), &[1, 2]), "may be done from");
     log.time = START.plus_seconds(61);
-    refuses(log.carry(&good.encode(), &[1, 2]), "may be done from");
-    log.time = START.plus_seconds(60);
     log.carry(&good.encode(), &[1, 2]).unwrap();
     refuses(log.carry(&good.encode(), &[1, 2, 3]), "done in this log already");
+    // Nothing is carried at a time before the last record's.
+    log.time = START.plus_seconds(60);
+    refuses(log.grant(more("ops", &[30]), &[1, 2]), "its time is before its predecessor's");
     // It is remembered until its window ends, and no longer.
-    log.time = START.plus_seconds(61);
+    log.time = START.plus_seconds(62);
     log.grant(more("ops", &[30]), &[1, 2]).unwrap();
     refuses(log.carry(&good.encode(), &[1, 2]), "may be done from");
     assert_eq!(log.state.used.len(), 2, "the first act's, 10 minutes long, and the last one's");

@@ -4,10 +4,6 @@ use super::world::*;
 use super::*;
 use crate::record::{PackageEntry, PackagePermission};
 
-fn init(seeds: &[u8], threshold: u32) -> Step {
-    Step::Init { keys: publics(seeds), threshold }
-}
-
 fn all() -> Vec<PackagePermission> {
     PackagePermission::ALL.to_vec()
 }
@@ -56,7 +52,7 @@ fn define_counts_only_over_its_names() {
 }
 
 #[test]
-fn an_expired_define_reopens_nothing() {
+fn define_counts_until_its_end() {
     let mut world = World::new();
     let end = Some(START.plus_seconds(10));
     let definer = Grant { not_after: end, ..grant("definer", &[30], &[Power::Define]) };

@@ -4,7 +4,7 @@ use super::world::*;
 use super::*;
 
 fn policy(value: &str) -> Step {
-    Step::Annotate { kind: AnnotationKind::Policy, subject: String::new(), value: value.to_owned() }
+    annotate(AnnotationKind::Policy, "", value)
 }
 
 #[test]
@@ -30,8 +30,7 @@ fn what_no_policy_says_is_refused() {
     {
         refuses(world.clone().run(&acme(), vec![policy(value)], &[50, 51]), "a policy is of the words");
     }
-    let on_a_name =
-        Step::Annotate { kind: AnnotationKind::Policy, subject: "hello".to_owned(), value: String::new() };
+    let on_a_name = annotate(AnnotationKind::Policy, "hello", "");
     refuses(world.clone().run(&acme(), vec![on_a_name], &[50, 51]), "its subject is empty");
 }
 
@@ -54,9 +53,8 @@ fn two_persons_are_demanded_of_every_role_that_publishes() {
     world.run(&hello(), vec![super::world::release("1.5.0")], &[CI]).unwrap();
     refuses(world.run(&acme(), vec![Step::Grant(more("starters", &[75]))], &[50, 51]), words);
     let other: LogName = "acme:http-b".parse().unwrap();
-    let init = |seeds: &[u8], threshold| vec![Step::Init { keys: publics(seeds), threshold }];
-    refuses(world.run(&other, init(&[76], 1), &[76, STARTER]), words);
-    world.run(&other, init(&[76, 77], 2), &[76, 77, STARTER]).unwrap();
+    refuses(world.run(&other, vec![init(&[76], 1)], &[76, STARTER]), words);
+    world.run(&other, vec![init(&[76, 77], 2)], &[76, 77, STARTER]).unwrap();
 }
 
 #[test]

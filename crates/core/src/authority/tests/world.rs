@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Takes a carried record in, judged anew; its v1 entries unless it is the operator's.
-    fn settle(&mut self, log: &LogName, carried: Carried) -> Vec<PackageEntry> {
+    pub(super) fn settle(&mut self, log: &LogName, carried: Carried) -> Vec<PackageEntry> {
         let contents = Bytes::from(carried.contents);
         let envelope = Envelope::sign(log.layer(), contents.clone(), &key(self.commit)).unwrap();
         let judged = self.state(log).judge(&self.context(log), &envelope).unwrap();
@@ -156,6 +156,31 @@ impl World {
         }
         self.roles.extend(changes.state.roles().map(|role| (role.made, role.clone())));
         self.states.insert(log.clone(), changes.state);
+    }
+
+    /// Lets time pass.
+    pub(super) fn wait(&mut self, seconds: i64) {
+        self.time = self.time.plus_seconds(seconds);
+    }
+
+    /// The package's latest record.
+    pub(super) fn head(&self) -> RecordId {
+        self.states[&hello()].head().unwrap()
+    }
+
+    /// The release of a version of the package.
+    pub(super) fn released_as(&self, version: &str) -> Release {
+        self.releases()[&version.parse().unwrap()].clone()
+    }
+
+    /// Whether a version of the package lost its trust.
+    pub(super) fn distrusts(&self, version: &str) -> bool {
+        self.states[&hello()].distrusts(&self.released_as(version))
+    }
+
+    /// The names of a log's live roles.
+    pub(super) fn live(&self, log: &LogName) -> Vec<&str> {
+        self.states[log].live_at(self.time).map(|role| role.name.as_str()).collect()
     }
 
     /// The package's releases.
@@ -196,6 +221,46 @@ pub(super) fn release(version: &str) -> Step {
 pub(super) fn release_for(version: &str, whom: &str) -> Step {
     let Step::Release(release) = release(version) else { unreachable!() };
     Step::Release(crate::act::Release { on_behalf_of: crate::act::OnBehalfOf::parse(whom), ..release })
+}
+
+/// Takes keys from a role, or ends it.
+pub(super) fn revoke(role: &str, seeds: &[u8]) -> Step {
+    revoke_since(role, seeds, None)
+}
+
+pub(super) fn revoke_since(role: &str, seeds: &[u8], since: Option<RecordId>) -> Step {
+    let key_ids = publics(seeds).iter().map(PublicKey::id).collect();
+    Step::Revoke(crate::act::Revoke { role: role.to_owned(), key_ids, since })
+}
+
+pub(super) fn annotate(kind: AnnotationKind, subject: &str, value: &str) -> Step {
+    Step::Annotate { kind, subject: subject.to_owned(), value: value.to_owned() }
+}
+
+pub(super) fn recover(seeds: &[u8], threshold: u32) -> Step {
+    Step::Recover { keys: publics(seeds), threshold }
+}
+
+pub(super) fn init(seeds: &[u8], threshold: u32) -> Step {
+    Step::Init { keys: publics(seeds), threshold }
+}
+
+/// Steps, who endorses them, and the words of the refusal; none if they are allowed.
+pub(super) type Try<'a> = (Vec<Step>, &'a [u8], &'a str);
+
+/// Tries each row on the world as it was at the start.
+#[track_caller]
+pub(super) fn tries(start: &World, log: &LogName, rows: Vec<Try<'_>>) {
+    for (steps, signers, words) in rows {
+        let result = start.clone().run(log, steps.clone(), signers);
+        if !words.is_empty() {
+            let refusal = result.err().map(|refusal| refusal.to_string());
+            let said = refusal.as_ref().is_some_and(|refusal| refusal.contains(words));
+            assert!(said, "{steps:?} by {signers:?}: {refusal:?} does not say {words:?}");
+        } else if let Err(refusal) = result {
+            panic!("{steps:?} by {signers:?}: {refusal}");
+        }
+    }
 }
 
 pub(super) fn yank(version: &str) -> Step {
