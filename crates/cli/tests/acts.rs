@@ -4,20 +4,12 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::process::Output;
 
 use serde_json::Value;
 use support::author::module;
-use support::{Server, assert_refused, text, wargate};
-use tempfile::TempDir;
-
-/// Somebody's machine, beside a registry.
-struct Scene {
-    server: Server,
-    home: TempDir,
-    _data: TempDir,
-}
+use support::scene::Scene;
+use support::{Server, assert_refused, text};
 
 /// A key: its file, its public half and its id.
 struct Key {
@@ -27,21 +19,8 @@ struct Key {
 }
 
 impl Scene {
-    fn new() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let server = Server::start(&data.path().join("data"), &[]);
-        Self { server, home: tempfile::tempdir().unwrap(), _data: data }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = wargate(args);
-        command.current_dir(self.home.path()).env("HOME", self.home.path());
-        command.env("WARGATE_STATE", self.path("state")).env("WARGATE_REGISTRY", &self.server.url);
-        command.output().unwrap()
+        self.wargate(args).output().unwrap()
     }
 
     #[track_caller]
@@ -233,6 +212,15 @@ fn lost_owners_are_replaced_by_the_layer_above_and_by_nobody_else() {
     scene.refused(&["publish", &wasm, "acme:hello@1.1.0", "--key", &lost.file], &["error[denied]"]);
     scene.publish("acme:hello@1.1.0", &fresh);
     scene.ok(&["deprecate", "acme:hello@1.0.0", "use 1.1.0", "--key", &fresh.file]);
+    assert!(scene.ok(&["info", "acme:hello"]).contains("deprecated: use 1.1.0"));
+    let told = scene.json(&["verify", "acme:hello@1.0.0"]);
+    assert_eq!(told["deprecated"], "use 1.1.0");
+    scene.ok(&["deprecate", "acme:hello", "use acme:other", "--key", &fresh.file]);
+    assert_eq!(scene.json(&["verify", "acme:hello@1.1.0"])["deprecated"], "use acme:other");
+    scene.ok(&["deprecate", "acme:hello", "", "--key", &fresh.file]);
+    assert_eq!(scene.json(&["verify", "acme:hello@1.1.0"])["deprecated"], Value::Null);
+    scene.ok(&["yank", "acme:hello@1.0.0", "--reason", "it leaks", "--key", &fresh.file]);
+    assert!(scene.ok(&["info", "acme:hello@1.0.0"]).contains("yanked for    it leaks"));
 }
 
 #[test]
@@ -263,10 +251,8 @@ fn a_policy_of_two_persons_holds_for_the_packages_of_a_namespace() {
 
 #[test]
 fn a_rotation_of_the_commit_key_reaches_every_log() {
-    let data = tempfile::tempdir().unwrap();
-    let folder = data.path().join("data");
-    let mut scene =
-        Scene { server: Server::start(&folder, &[]), home: tempfile::tempdir().unwrap(), _data: data };
+    let mut scene = Scene::new();
+    let folder = scene.data();
     let [alice, fresh] = ["alice", "fresh"].map(|name| scene.key(name));
     scene.publish("acme:hello@1.0.0", &alice);
     let root = folder.join("keys/root.key").to_str().unwrap().to_owned();

@@ -201,6 +201,17 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
         body
     });
     scene.caught("one byte of a map page", "forged map", page).await;
+    let endless: Lie = Arc::new(|path, body| match path {
+        "/v1/fetch/checkpoint" => vec![b' '; (64 << 20) + 1],
+        _ => body,
+    });
+    scene.caught("an answer without end", "endless data", endless).await;
+
+    // A registry that stands still: the newest that it tells is too old.
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    let old = ["verify", "acme:hello@1.0.0", "--registry", &scene.url, "--max-age", "1"];
+    let (code, said) = scene.run(&old).await;
+    assert!(code == 1 && said.contains("freeze"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

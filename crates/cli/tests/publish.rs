@@ -8,35 +8,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use support::author::module;
-use support::{Server, assert_refused, text, wargate};
-use tempfile::TempDir;
+use support::scene::{Scene, on};
+use support::{assert_refused, text};
 
 const PASSPHRASE: &str = "correct horse";
 
-/// A person's machine, beside a registry.
-struct Scene {
-    server: Server,
-    home: TempDir,
-    _data: TempDir,
-}
-
 impl Scene {
-    fn new() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let server = Server::start(&data.path().join("data"), &[]);
-        Self { server, home: tempfile::tempdir().unwrap(), _data: data }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn wargate(&self, args: &[&str]) -> Command {
-        let mut command = on(self.home.path(), args);
-        command.env("WARGATE_REGISTRY", &self.server.url);
-        command
-    }
-
     fn file(&self, name: &str, content: &[u8]) -> String {
         std::fs::write(self.path(name), content).unwrap();
         self.path(name).to_str().unwrap().to_owned()
@@ -49,13 +26,6 @@ impl Scene {
             json(&self.wargate(&["key", "new", "--no-passphrase", "--json", "-o", &path]).output().unwrap());
         (path, made["keyId"].as_str().unwrap().to_owned())
     }
-}
-
-/// `wargate` of somebody whose home is this folder.
-fn on(home: &Path, args: &[&str]) -> Command {
-    let mut command = wargate(args);
-    command.current_dir(home).env("HOME", home).env("WARGATE_STATE", home.join("state"));
-    command
 }
 
 #[track_caller]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use semver::Version;
-use wargate_core::act::OnBehalfOf;
+use wargate_core::act::{AnnotationKind, OnBehalfOf};
 use wargate_core::authority::{self, Level, endorsers};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
@@ -59,6 +59,10 @@ pub struct VerifiedRelease {
     pub released_seconds: i64,
     /// Whether it was yanked.
     pub yanked: bool,
+    /// Why it was yanked, if somebody said.
+    pub yank_reason: Option<String>,
+    /// What to use instead, if it or the whole package is deprecated.
+    pub deprecated: Option<String>,
     /// Whether its owners trust it no longer: the key that released it was stolen by then.
     pub distrusted: bool,
 }
@@ -85,7 +89,7 @@ impl VerifiedPackage {
         let all = match &layers.package {
             Some(PackageLog::V1(state)) => state.releases.values().map(of_v1).collect(),
             Some(PackageLog::Delegated { state, facts }) => {
-                delegated(name, &layers.operator, state, &facts.releases, records)?
+                delegated(name, &layers.operator, state, facts, records)?
             }
             None => Vec::new(),
         };
@@ -132,6 +136,8 @@ fn of_v1(release: &package::Release) -> VerifiedRelease {
         signed_by: SignedBy { level: Level::PublisherKey, keys: vec![release.by], on_behalf_of: None },
         released_seconds: release.time.seconds(),
         yanked: release.is_yanked(),
+        yank_reason: None,
+        deprecated: None,
         distrusted: false,
     }
 }
@@ -140,7 +146,7 @@ fn delegated(
     name: &PackageName,
     operator: &authority::State,
     package: &authority::State,
-    releases: &authority::Releases,
+    facts: &authority::Facts,
     records: &[GivenRecord],
 ) -> Result<Vec<VerifiedRelease>, Error> {
     let mut signers = BTreeMap::new();
@@ -153,6 +159,10 @@ fn delegated(
     // Where a publisher's own keys suffice, the registry's stands there for the start of the package alone.
     let counts = |release: &authority::Release, key: &KeyId| {
         release.level() != Level::PublisherKey || !operator.is_publishing_key(key)
+    };
+    let deprecated = |version: &Version| {
+        let said = |subject: &str| facts.said(AnnotationKind::Deprecate, subject).map(str::to_owned);
+        said(&version.to_string()).or_else(|| said(""))
     };
     let release = |release: &authority::Release| VerifiedRelease {
         version: release.version.clone(),
@@ -169,7 +179,13 @@ fn delegated(
         },
         released_seconds: release.time.seconds(),
         yanked: release.yanked.is_some(),
+        yank_reason: release
+            .yanked
+            .as_ref()
+            .map(|yanked| yanked.reason.clone())
+            .filter(|reason| !reason.is_empty()),
+        deprecated: deprecated(&release.version),
         distrusted: package.distrusts(release),
     };
-    Ok(releases.values().map(release).collect())
+    Ok(facts.releases.values().map(release).collect())
 }

@@ -85,7 +85,7 @@ fn read(
             let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.delegated()?)));
             let releases = releases.collect::<Result<authority::Releases, Error>>()?;
             let claimed = BTreeSet::new();
-            let facts = authority::Facts { releases, dead, places, claimed };
+            let facts = authority::Facts { releases, dead, places, claimed, said: BTreeMap::new() };
             LogFacts::Delegated { state: state.ok_or_else(missing)?, facts }
         }
     };

@@ -47,6 +47,9 @@ impl ShowPackage {
         for release in package.releases() {
             let line = format!("  {}  {}  {}", release.version, release.content, standing(release, ""));
             ui::line(line.trim_end());
+            if let Some(instead) = &release.deprecated {
+                ui::line(&format!("    deprecated: {instead}"));
+            }
             let signed = signed_by(&release.signed_by);
             ui::line(&format!("    {signed}, {}", time(release.released_seconds)));
         }
@@ -105,6 +108,8 @@ fn told(package: &VerifiedPackage) -> Value {
                 "publishedBy": signed_by_json(&release.signed_by),
                 "publishedAt": time(release.released_seconds),
                 "yanked": release.yanked,
+                "yankReason": release.yank_reason,
+                "deprecated": release.deprecated,
                 "distrusted": release.distrusted,
             })
         })

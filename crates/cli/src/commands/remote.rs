@@ -233,6 +233,12 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         checkpoint.size,
         time(at)
     ));
+    if let Some(reason) = &release.yank_reason {
+        ui::line(&format!("  yanked for    {reason}"));
+    }
+    if let Some(instead) = &release.deprecated {
+        ui::line(&format!("  DEPRECATED    {instead}"));
+    }
     let pinned = if package.proven.root_given { "pinned" } else { "trusted on first use" };
     ui::line(&format!(
         "  registry      {} ({pinned}), checkpoint {} s old",
@@ -260,6 +266,8 @@ pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) ->
         "publishedBy": signed_by_json(&release.signed_by),
         "publishedAt": time(release.released_seconds),
         "yanked": release.yanked,
+        "yankReason": release.yank_reason,
+        "deprecated": release.deprecated,
         "distrusted": release.distrusted,
         "checkpoint": {
             "size": package.proven.checkpoint.size,

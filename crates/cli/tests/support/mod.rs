@@ -7,6 +7,7 @@ pub(crate) mod corpus;
 pub(crate) mod load;
 pub(crate) mod mounts;
 pub(crate) mod oci;
+pub(crate) mod scene;
 pub(crate) mod seen;
 
 use std::io::{BufRead as _, BufReader};

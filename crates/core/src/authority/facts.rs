@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::annotate::Annotation;
 use super::judge::Changes;
 use super::release::Releases;
 use super::role::RoleId;
-use crate::act::{Act, Step};
+use crate::act::{Act, AnnotationKind, Step};
 use crate::id::RecordId;
 use crate::name::Namespace;
 
@@ -24,13 +25,22 @@ pub struct Facts {
     pub places: BTreeMap<RecordId, u64>,
     /// Of the operator log: namespaces whose log had begun at the judged record's index.
     pub claimed: BTreeSet<Namespace>,
+    /// What was said last of a kind about a subject. No record is judged by it.
+    pub said: BTreeMap<(AnnotationKind, String), Annotation>,
 }
 
 impl Facts {
+    /// What was said last of a kind about a subject, unless it was withdrawn.
+    #[must_use]
+    pub fn said(&self, kind: AnnotationKind, subject: &str) -> Option<&str> {
+        let annotation = self.said.get(&(kind, subject.to_owned()))?;
+        Some(annotation.value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// How many things are known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.releases.len() + self.dead.len() + self.places.len() + self.claimed.len()
+        self.releases.len() + self.dead.len() + self.places.len() + self.claimed.len() + self.said.len()
     }
 
     /// Whether nothing is known.
@@ -54,6 +64,7 @@ impl Facts {
             dead: of(&self.dead, &named.roles),
             places: of(&self.places, &named.records),
             claimed: self.claimed.intersection(&named.namespaces).cloned().collect(),
+            said: BTreeMap::new(),
         }
     }
 
@@ -61,6 +72,9 @@ impl Facts {
     pub fn follow(&mut self, changes: &Changes) {
         self.releases.extend(changes.releases.iter().map(|one| (one.version.clone(), one.clone())));
         self.dead.extend(changes.dead.iter().map(|(name, role)| (name.clone(), *role)));
+        for one in &changes.annotations {
+            self.said.insert((one.kind, one.subject.clone()), one.clone());
+        }
         if let Some((record, place)) = changes.state.head_place() {
             self.places.insert(record, place);
         }
