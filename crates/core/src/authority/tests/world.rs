@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::{PackageEntry, PackageRecord};
+use crate::v1::operator as v1_operator;
 use crate::v1::package::{self as v1, SignatureCheck};
 use crate::verify::GivenRecord;
 
@@ -34,6 +35,8 @@ pub(super) struct World {
     /// The key that signs envelopes.
     pub(super) commit: u8,
     pub(super) given: Vec<(LogName, GivenRecord)>,
+    /// The operator's log and the package's as v1 clients see them.
+    v1_operator: v1_operator::State,
     v1: v1::State,
     acts: u16,
 }
@@ -48,6 +51,7 @@ impl World {
             time: START,
             commit: COMMIT,
             given: Vec::new(),
+            v1_operator: v1_operator::State::default(),
             v1: v1::State::default(),
             acts: 0,
         };
@@ -135,7 +139,11 @@ impl World {
         let judged = self.state(log).judge(&self.context(log), &envelope).unwrap();
         assert_eq!(judged, carried.changes, "what is carried is judged valid");
         let mut entries = Vec::new();
-        if *log != LogName::Operator {
+        if *log == LogName::Operator {
+            let record = OperatorRecord::decode(&contents).unwrap();
+            let judged = self.v1_operator.judge(&envelope, &record);
+            self.v1_operator = judged.expect("v1 clients accept it");
+        } else {
             let record = PackageRecord::decode(&contents).unwrap();
             entries.clone_from(&record.entries);
             if *log == hello() {
