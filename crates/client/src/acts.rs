@@ -63,7 +63,7 @@ pub async fn bench(
             let looked = look(registry, pins, name, limits).await?;
             let Layers { operator, namespace, package } = looked.layers;
             let own = match package {
-                Some(PackageLog::Delegated { state, facts }) => Some((state, facts)),
+                Some(PackageLog::Delegated { state, facts }) => Some((state, *facts)),
                 Some(PackageLog::V1(_)) => return Err(v1(name)),
                 None => None,
             };

@@ -81,7 +81,7 @@ pub enum LogFacts {
         /// Its state.
         state: authority::State,
         /// What is known of that which was needed.
-        facts: authority::Facts,
+        facts: Box<authority::Facts>,
     },
 }
 

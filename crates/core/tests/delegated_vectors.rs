@@ -281,7 +281,7 @@ fn the_layers_of_a_package_are_judged_together() {
         vectors.records.iter().filter(of_it).for_each(|given| walk.take(given));
         let log: LogName = name.parse().unwrap();
         let (state, facts) = (walk.states[&log].clone(), walk.facts[&log].clone());
-        assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts }));
+        assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts: Box::new(facts) }));
         assert_eq!(layers.operator, walk.states[&LogName::Operator]);
     }
     // The key of this v1 log was admitted before it began.

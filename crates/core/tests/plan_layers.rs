@@ -75,7 +75,7 @@ impl Engine {
             let known = match self.rows.get(&id) {
                 Some(LogFacts::Delegated { state, facts }) => LogFacts::Delegated {
                     state: State::decode(&state.encode()).unwrap(),
-                    facts: facts.about(&needs.named),
+                    facts: Box::new(facts.about(&needs.named)),
                 },
                 Some(known) => known.clone(),
                 None => continue,
@@ -116,7 +116,7 @@ impl Engine {
             (Effect::Delegated(changes), row) => {
                 let mut facts = match row {
                     Some(LogFacts::Delegated { facts, .. }) => facts,
-                    _ => authority::Facts::default(),
+                    _ => Box::default(),
                 };
                 facts.follow(changes);
                 LogFacts::Delegated { state: changes.state.clone(), facts }

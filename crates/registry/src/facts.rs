@@ -86,7 +86,7 @@ fn read(
             let releases = releases.collect::<Result<authority::Releases, Error>>()?;
             let claimed = BTreeSet::new();
             let facts = authority::Facts { releases, dead, places, claimed, said: BTreeMap::new() };
-            LogFacts::Delegated { state: state.ok_or_else(missing)?, facts }
+            LogFacts::Delegated { state: state.ok_or_else(missing)?, facts: Box::new(facts) }
         }
     };
     Ok((known, Some(row.first_index)))

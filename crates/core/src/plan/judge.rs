@@ -190,7 +190,7 @@ impl Carry<'_> {
         index: u64,
     ) -> Result<Judged, String> {
         let (mut state, mut facts) = match known {
-            LogFacts::Absent => (authority::State::empty(log.clone()), authority::Facts::default()),
+            LogFacts::Absent => (authority::State::empty(log.clone()), Box::default()),
             LogFacts::Delegated { state, facts } => (state.clone(), facts.clone()),
             LogFacts::V1(_) => {
                 return Err(format!("`{log}` is a v1 log: it holds no acts; publish with `warg`"));

@@ -28,7 +28,7 @@ pub enum PackageLog {
         /// Its state.
         state: State,
         /// What else its records add up to: its releases, all of them.
-        facts: Facts,
+        facts: Box<Facts>,
     },
 }
 
@@ -130,7 +130,7 @@ impl Layers {
         let log = LogName::Package(name.clone());
         let field = first_extension_field(&record.envelope.contents);
         if field.map_err(|error| forged(&log, record.index, error.to_string()))?.is_some() {
-            return Ok(PackageLog::Delegated { state: State::empty(log), facts: Facts::default() });
+            return Ok(PackageLog::Delegated { state: State::empty(log), facts: Box::default() });
         }
         let claimed = self.namespace.head().is_some();
         if claimed && !self.namespace.admits(name.name(), &record.envelope.key_id) {

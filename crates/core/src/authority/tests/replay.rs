@@ -140,7 +140,7 @@ proptest! {
         prop_assert_eq!(&layers.operator, &world.states[&LogName::Operator]);
         prop_assert_eq!(&layers.namespace, &world.states[&acme()]);
         let (state, facts) = (world.states[&hello()].clone(), world.facts[&hello()].clone());
-        prop_assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts }));
+        prop_assert_eq!(layers.package, Some(PackageLog::Delegated { state, facts: Box::new(facts) }));
         let replayed = from_rows(&world, rows_every);
         prop_assert_eq!(&replayed.states, &world.states);
         prop_assert_eq!(&replayed.facts, &world.facts);
