@@ -139,6 +139,8 @@ fn the_first_act_gives_what_it_says() {
     let ids = |seeds: &[u8]| publics(seeds).iter().map(PublicKey::id).collect::<BTreeSet<_>>();
     assert_eq!(held(log.state.commit_keys(START).collect()), ids(&[COMMIT, 5]));
     assert_eq!(held(log.state.publishing_keys(START).collect()), ids(&[PUBLISHING]));
+    assert_eq!(log.state.owners().copied().collect::<BTreeSet<_>>(), ids(&OWNERS));
+    assert_eq!(State::empty(LogName::Operator).owners().count(), 0);
     assert!(!log.state.holds_commit(&key(PUBLISHING).public().id(), START));
     assert!(log.state.is_publishing_key(&key(PUBLISHING).public().id()));
     assert!(log.state.define_covers(&"acme".parse().unwrap(), &ids(&[PUBLISHING]), START));

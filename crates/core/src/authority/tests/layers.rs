@@ -181,3 +181,66 @@ fn admit_is_remembered_by_name_and_key() {
     refuses(world.run(&acme(), vec![admit("x")], &[PUBLISHING]), "of the role `owner`, it has 0");
     refuses(world.run(&acme(), vec![release("1.0.0")], &[50, 51]), "it is no step of a log such as acme");
 }
+
+/// Who judges may hand over the wrong logs, or ones that have not begun.
+#[test]
+fn only_the_logs_above_have_a_say_and_only_once_they_have_begun() {
+    let mut world = World::claimed();
+    let tools: LogName = "tools".parse().unwrap();
+    world.run(&tools, vec![init(&[90], 1)], &[90, PUBLISHING]).unwrap();
+    let of = |log: &LogName| world.states[log].clone();
+    let (operator, namespace, other) = (of(&LogName::Operator), of(&acme()), of(&tools));
+    let (no_operator, no_namespace) = (State::empty(LogName::Operator), State::empty(acme()));
+    let act = world.act(&hello(), vec![init(&[ALICE], 1)]).encode();
+    let carry = |operator, namespace| {
+        let context = Context { operator, namespace, facts: None };
+        let signers = endorsed(&act, &[ALICE, STARTER]);
+        State::empty(hello()).carry(&context, world.time, &act, &signers, &key(COMMIT).public().id())
+    };
+    carry(Some(&operator), Some(&namespace)).unwrap();
+    for wrong in [None, Some(&no_operator), Some(&namespace)] {
+        refuses(carry(wrong, Some(&namespace)), "the registry's operator log has not begun");
+    }
+    for wrong in [None, Some(&no_namespace), Some(&other), Some(&operator)] {
+        refuses(carry(Some(&operator), wrong), "the namespace `acme` has no log yet");
+    }
+}
+
+#[test]
+fn who_may_start_or_release_is_told_beforehand() {
+    let mut world = World::released();
+    let ids = |seeds: &[u8]| publics(seeds).iter().map(PublicKey::id).collect::<BTreeSet<_>>();
+    let (names, package) = (&world.states[&acme()], &world.states[&hello()]);
+    for (name, seeds, covers) in [
+        ("hello", &[STARTER][..], true),
+        ("http-a", &[STARTER], true),
+        ("https", &[STARTER], false),
+        ("https", &ACME, true),
+        ("https", &ACME[..1], false),
+        ("hello", &[PUBLISHING], false),
+    ] {
+        assert_eq!(names.init_covers(name, &ids(seeds), world.time), covers, "{name} by {seeds:?}");
+    }
+    for (version, seeds, covers) in [
+        ("1.0.0", &[CI][..], true),
+        ("1.0.0", &[PUBLISHING], true),
+        ("2.0.0", &[CI], false),
+        ("2.0.0", &TEAM, true),
+        ("2.0.0", &TEAM[..1], false),
+        ("2.0.0", &[ALICE], true),
+    ] {
+        let version = version.parse().unwrap();
+        assert_eq!(
+            package.release_covers(&version, &ids(seeds), world.time),
+            covers,
+            "{version} by {seeds:?}"
+        );
+    }
+    let end = Grant { not_after: Some(world.time), ..more("ci", &[]) };
+    world.run(&hello(), vec![Step::Grant(end)], &[ALICE]).unwrap();
+    let covers = |seconds| {
+        let time = world.time.plus_seconds(seconds);
+        world.states[&hello()].release_covers(&Version::new(1, 0, 0), &ids(&[CI]), time)
+    };
+    assert_eq!([covers(0), covers(1)], [true, false]);
+}

@@ -298,3 +298,41 @@ fn v1_sees_nothing_of_a_packages_revokes() {
     let entries = world.run(&hello(), steps, &[ALICE]).unwrap();
     assert!(matches!(&entries[..], [PackageEntry::Release { .. }]));
 }
+
+/// What a log remembers is limited, or who owns it could make its state as large as they like.
+#[test]
+fn a_log_remembers_so_many_lost_roles_and_open_acts() {
+    let mut world = World::released();
+    let first = world.head();
+    let lose = || vec![revoke_since("ci", &[], Some(first))];
+    let with = |world: &World, change: &dyn Fn(&mut State)| {
+        let mut world = world.clone();
+        change(world.states.get_mut(&hello()).unwrap());
+        world
+    };
+    let lost = |count: usize| {
+        move |state: &mut State| {
+            let roles = (0..count).map(|step| (RoleId { record: first, step: 1000 + step }, (0, 0)));
+            Arc::make_mut(&mut state.distrusted).extend(roles);
+        }
+    };
+    with(&world, &lost(DISTRUSTS_MAX - 1)).run(&hello(), lose(), &[ALICE]).unwrap();
+    refuses(with(&world, &lost(DISTRUSTS_MAX)).run(&hello(), lose(), &[ALICE]), "at most 1024 roles");
+
+    let note = || vec![annotate(AnnotationKind::Note, "", "x")];
+    let end = world.time.plus_seconds(5);
+    let open = |count: usize| {
+        move |state: &mut State| {
+            let acts = (0..count).map(|act| (Digest::of(&act.to_be_bytes()), end));
+            *Arc::make_mut(&mut state.used) = acts.collect();
+        }
+    };
+    with(&world, &open(USED_ACTS_MAX - 1)).run(&hello(), note(), &[ALICE]).unwrap();
+    refuses(with(&world, &open(USED_ACTS_MAX)).run(&hello(), note(), &[ALICE]), "at most 4096 acts");
+    // One that releases is not remembered, and those whose windows have ended are forgotten.
+    with(&world, &open(USED_ACTS_MAX)).run(&hello(), vec![release("1.0.0")], &[ALICE]).unwrap();
+    world.wait(5);
+    refuses(with(&world, &open(USED_ACTS_MAX)).run(&hello(), note(), &[ALICE]), "at most 4096 acts");
+    world.wait(1);
+    with(&world, &open(USED_ACTS_MAX)).run(&hello(), note(), &[ALICE]).unwrap();
+}
