@@ -180,7 +180,7 @@ impl Author {
         let record = self.record(entries);
         let id = record.envelope.record_id(Layer::Package);
         self.head = Some(id);
-        match registry.publish(record, WAIT).await.unwrap() {
+        match taken(registry, record).await {
             RecordStatus::Sourcing { missing, .. } => {
                 assert_eq!(missing, [digest]);
                 upload(registry, &self.log(), &id, content).await.unwrap();
@@ -191,16 +191,9 @@ impl Author {
     }
 }
 
-/// Publishes a record that needs nothing; its index. A slow machine lays down slower than people publish: then it says
-/// so, and they wait.
+/// Publishes a record that needs nothing; its index.
 pub async fn publish_when_free(registry: &Registry, record: &SignedRecord) -> u64 {
-    for _ in 0..500 {
-        match registry.publish(record.clone(), WAIT).await {
-            Err(Error::Busy { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
-            answer => return published(answer),
-        }
-    }
-    panic!("it stays busy");
+    published(Ok(taken(registry, record.clone()).await))
 }
 
 pub fn release(version: &str, content: Digest) -> PackageEntry {
@@ -245,6 +238,17 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("{what}: it never came");
+}
+
+/// Hands a record in until it is taken: a slow machine lays down slower than people publish; then it says so, and they
+/// come again.
+async fn taken(registry: &Registry, record: SignedRecord) -> RecordStatus {
+    eventually("a record that is taken", async || match registry.publish(record.clone(), WAIT).await {
+        Ok(status) => Some(status),
+        Err(Error::Busy { .. }) => None,
+        Err(error) => panic!("refused: {error}"),
+    })
+    .await
 }
 
 /// Polls as a client does.
