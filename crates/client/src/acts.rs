@@ -86,12 +86,6 @@ impl Bench {
         self.own.as_ref().map(|(state, _)| state)
     }
 
-    /// What is known of the log beside its state.
-    #[must_use]
-    pub fn facts(&self) -> Option<&Facts> {
-        self.own.as_ref().map(|(_, facts)| facts)
-    }
-
     /// The log above: of a package its namespace's, of a namespace the operator's.
     #[must_use]
     pub fn above(&self) -> Option<&State> {
@@ -102,17 +96,9 @@ impl Bench {
         }
     }
 
-    /// The operator log's state.
-    #[must_use]
-    pub fn operator(&self) -> &State {
-        &self.operator
-    }
-
-    /// The earliest time that the record may have: no record is dated before those that it builds on.
-    #[must_use]
-    pub fn earliest(&self) -> Time {
-        let states = [Some(&self.operator), self.namespace.as_ref(), self.state()];
-        states.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
+    /// The earliest time that the record may have.
+    fn earliest(&self) -> Time {
+        earliest([Some(&self.operator), self.namespace.as_ref(), self.state()])
     }
 
     /// An act of these steps that may be done from `not_before` to `not_after`.
@@ -146,7 +132,7 @@ impl Bench {
 
     /// Whether the registry's publishing keys may start this log.
     fn registry_may_start(&self, time: Time) -> bool {
-        let keys = self.publishing_keys(time);
+        let keys: BTreeSet<KeyId> = self.operator.publishing_keys(time).map(PublicKey::id).collect();
         match &self.log {
             LogName::Operator => false,
             LogName::Namespace(name) => self.operator.define_covers(name, &keys, time),
@@ -160,13 +146,8 @@ impl Bench {
     /// act itself lets it in.
     #[must_use]
     pub fn has_a_say(&self, key: &KeyId, act: &Act, time: Time) -> bool {
-        let named = act.steps.iter().flat_map(|step| match step {
-            Step::Init { keys, .. } | Step::Recover { keys, .. } => keys.as_slice(),
-            Step::Grant(grant) => grant.keys.as_slice(),
-            _ => &[],
-        });
         self.signers(time).any(|(signer, _)| signer == key)
-            || named.into_iter().any(|named| named.id() == *key)
+            || act.steps.iter().flat_map(Step::lets_in).any(|named| named.id() == *key)
     }
 
     /// The keys whose agreement may count for an act on this log, with the roles that they are in.
@@ -177,12 +158,12 @@ impl Bench {
         };
         self.state().into_iter().chain(self.above()).flat_map(of)
     }
+}
 
-    /// The keys of the registry that sign for others.
-    #[must_use]
-    pub fn publishing_keys(&self, time: Time) -> BTreeSet<KeyId> {
-        self.operator.publishing_keys(time).map(PublicKey::id).collect()
-    }
+/// No record is dated before those that it builds on: the heads of its log and of those above. They are dated in
+/// milliseconds, by another clock.
+pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
+    logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
 }
 
 /// Enough of the owners that an Init names agree to it.

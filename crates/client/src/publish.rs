@@ -19,7 +19,7 @@ use wargate_core::verify::{Layers, PackageLog};
 use wargate_wire::api::{ACT_FIELD, CONTENT_FIELD, EndorsementBody, ReleasedBody, SignedActBody};
 use wargate_wire::text::Base64;
 
-use crate::acts::{WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS};
+use crate::acts::{WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, earliest};
 use crate::error::Error;
 use crate::fetch::Registry;
 use crate::package::Proven;
@@ -109,7 +109,11 @@ pub async fn prepare(
         return Ok(Preparation::Before(proven));
     }
     let now = seconds(limits.now_seconds);
-    let time = earliest(&layers).max(now);
+    let own = match &layers.package {
+        Some(PackageLog::Delegated { state, .. }) => Some(state),
+        _ => None,
+    };
+    let time = earliest([Some(&layers.operator), Some(&layers.namespace), own]).max(now);
     let start = match &layers.package {
         None => start(&layers, &release.name, &key.public().id(), time)?,
         Some(_) => Start::default(),
@@ -150,16 +154,6 @@ pub async fn prepare(
 
 fn seconds(seconds: u64) -> Time {
     Time::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
-}
-
-/// No record is dated before those that it builds on; they are dated in milliseconds, by another clock.
-fn earliest(layers: &Layers) -> Time {
-    let package = match &layers.package {
-        Some(PackageLog::Delegated { state, .. }) => state.head_time(),
-        _ => None,
-    };
-    let heads = [layers.operator.head_time(), layers.namespace.head_time(), package];
-    heads.into_iter().flatten().max().unwrap_or(Time::from_seconds(0))
 }
 
 fn cannot(reason: String) -> Error {

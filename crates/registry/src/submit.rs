@@ -30,7 +30,6 @@ use crate::error::Error;
 use crate::facts;
 use crate::limits::{ENDORSEMENTS_MAX, NAMESPACE_START_WAIT};
 use crate::publish;
-use crate::recovery;
 use crate::shared::Shared;
 use crate::tables::{content, inspections, standing};
 
@@ -156,12 +155,14 @@ impl<'a> Read<'a> {
     }
 
     /// Judges the act as the sequencer will, if it is done now.
-    async fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
+    fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
         if let (Some(name), Some(LogFacts::V1(_))) = (self.package(), self.logs.get(&self.act.log)) {
             return Err(custody::not_delegated(name));
         }
-        let operator = recovery::operator(&*shared.db).await?;
-        let mut bench = Bench { shared, operator: &operator, namespace: None, time: shared.log_time() };
+        let begun = self.begun(&LogName::Operator);
+        let (operator, _) =
+            begun.ok_or_else(|| Error::internal("judge an act", "the operator log is missing"))?;
+        let mut bench = Bench { shared, operator, namespace: None, time: shared.log_time() };
         let endorsements = self.signed.endorsements.clone();
         let log = &self.signed.log;
         let namespace = self.package().map(|name| LogName::Namespace(name.namespace()));
@@ -329,7 +330,7 @@ pub(crate) async fn submit(shared: &Shared, signed: SignedAct, wait: Duration) -
     if let Some(before) = read.before(shared).await? {
         return Ok(before);
     }
-    let judged = read.judge(shared).await?;
+    let judged = read.judge(shared)?;
     let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
     for digest in &contents {
         let (inspection, size) = inspected(shared, digest).await?;
@@ -390,7 +391,7 @@ pub(crate) async fn begin_content(
         });
     };
     if read.before(&shared).await?.is_none() {
-        read.judge(&shared).await?;
+        read.judge(&shared)?;
     }
     let here = shared.db.read(vec![content::select(&digest)]).await?.pop().unwrap_or_default();
     let present = content::one(here)?.is_some();

@@ -255,6 +255,22 @@ impl fmt::Display for OnBehalfOf {
 }
 
 impl Step {
+    /// The keys that it lets into a role; they are in a live one after it.
+    #[must_use]
+    pub fn lets_in(&self) -> &[PublicKey] {
+        match self {
+            Self::Init { keys, .. } | Self::Recover { keys, .. } => keys,
+            Self::Grant(grant) => &grant.keys,
+            Self::Revoke(_)
+            | Self::Release(_)
+            | Self::Yank { .. }
+            | Self::Annotate { .. }
+            | Self::Admit { .. }
+            | Self::Import { .. }
+            | Self::Takedown { .. } => &[],
+        }
+    }
+
     /// The step's name, for messages.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -31,11 +31,7 @@ impl<'a> Endorsers<'a> {
     pub(super) fn key(&self, id: &KeyId) -> Option<&'a PublicKey> {
         let live = |state: &'a State| state.live_at(self.time).find_map(|role| role.keys.get(id));
         // A key that a step names is in a live role after it, or the step fails.
-        let named = |step: &'a Step| match step {
-            Step::Init { keys, .. } | Step::Recover { keys, .. } => keys.iter().find(|key| key.id() == *id),
-            Step::Grant(grant) => grant.keys.iter().find(|key| key.id() == *id),
-            _ => None,
-        };
+        let named = |step: &'a Step| step.lets_in().iter().find(|key| key.id() == *id);
         let by_above = |step: &Step| matches!(step, Step::Init { .. } | Step::Recover { .. });
         let above = || match self.state.log {
             _ if !self.act.steps.iter().any(by_above) => None,

@@ -89,7 +89,6 @@ impl RepositoryName {
     }
 }
 
-/// `ns:name` is the repository `ns/name`: the words of a package's name are those of a repository's.
 /// What stands for a namespace itself, where rights are asked for.
 impl From<&Namespace> for RepositoryName {
     fn from(namespace: &Namespace) -> Self {
@@ -97,6 +96,7 @@ impl From<&Namespace> for RepositoryName {
     }
 }
 
+/// `ns:name` is the repository `ns/name`: the words of a package's name are those of a repository's.
 impl From<&PackageName> for RepositoryName {
     fn from(name: &PackageName) -> Self {
         Self(name.as_str().replacen(':', "/", 1))
