@@ -58,10 +58,16 @@ enum Command {
     Revoke(commands::revoke::Revoke),
     /// Give a package or a namespace whose owners are lost to new ones
     Recover(commands::recover::Recover),
-    /// Look at a request that others wrote, and sign it; needs no network
+    /// Look at a request that others wrote, and sign it, without network; or make a release one's own
     Sign(commands::sign::Sign),
     /// Hand a signed request in
     Submit(commands::sign::Submit),
+    /// Show what waits for more people to agree
+    Proposals(commands::proposals::ShowProposals),
+    /// Agree to what waits, with a key of your own
+    Approve(commands::proposals::Approve),
+    /// Turn down what waits
+    Reject(commands::proposals::Reject),
     /// Let people and machines do what not everybody may
     Token(commands::token::Token),
     /// Check that a release is what its publisher released
@@ -106,8 +112,11 @@ fn main() -> ExitCode {
         Command::Grant(grant) => runtime.block_on(grant.run()),
         Command::Revoke(revoke) => runtime.block_on(revoke.run()),
         Command::Recover(recover) => runtime.block_on(recover.run()),
-        Command::Sign(sign) => sign.run(),
+        Command::Sign(sign) => runtime.block_on(sign.run()),
         Command::Submit(submit) => runtime.block_on(submit.run()),
+        Command::Proposals(show) => runtime.block_on(show.run()),
+        Command::Approve(approve) => runtime.block_on(approve.run()),
+        Command::Reject(reject) => runtime.block_on(reject.run()),
         Command::Token(token) => runtime.block_on(token.run()),
         Command::Verify(verify) => runtime.block_on(verify.run()),
         Command::Pull(pull) => runtime.block_on(pull.run()),

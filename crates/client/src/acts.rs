@@ -3,20 +3,22 @@
 
 use std::collections::BTreeSet;
 
+use semver::Version;
 use wargate_core::act::{Act, Endorsement, Step};
-use wargate_core::authority::{Context, Facts, OWNER, Refusal, State};
+use wargate_core::authority::{self, Context, Facts, OWNER, Refusal, State, Weighed};
 use wargate_core::id::RecordId;
 use wargate_core::key::{KeyId, PublicKey};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::time::Time;
 use wargate_core::verify::{Layers, PackageLog};
-use wargate_wire::api::{ActBody, CarriedBody, EndorsementBody};
+use wargate_wire::api::{ActBody, CarriedBody, EndorsementBody, HandedInBody};
 use wargate_wire::text::{Base64, Text};
 
 use crate::error::Error;
 use crate::fetch::Registry;
 use crate::package::Proven;
 use crate::pins::PinStore;
+use crate::proposals::Proposal;
 use crate::verify::{Limits, look, look_namespace, look_operator};
 
 /// How far before now the window of an act begins, in seconds: clocks differ.
@@ -24,6 +26,9 @@ pub const WINDOW_BEFORE_SECONDS: i64 = 60;
 
 /// How long after now an act may be done that is handed in at once, in seconds.
 pub const WINDOW_AFTER_SECONDS: i64 = 10 * 60;
+
+/// How long after now others may agree to an act that waits for them, in seconds: 7 days.
+pub const PROPOSAL_WINDOW_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// A log and those above it: what an act on it is judged by.
 #[derive(Debug, Clone)]
@@ -96,6 +101,12 @@ impl Bench {
         }
     }
 
+    /// A release of the log, if it is a package's.
+    #[must_use]
+    pub fn release(&self, version: &Version) -> Option<&authority::Release> {
+        self.own.as_ref().and_then(|(_, facts)| facts.releases.get(version))
+    }
+
     /// The earliest time that the record may have.
     fn earliest(&self) -> Time {
         earliest([Some(&self.operator), self.namespace.as_ref(), self.state()])
@@ -107,12 +118,17 @@ impl Bench {
         Act { root: Some(self.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
     }
 
-    /// Judges an act as the registry will, if it is done at `time`. Where the log begins, the registry may add its
-    /// publishing key's word to that of the owners named.
+    /// Judges an act as the registry will, if it is done at `time`: what it lacks, if more must agree. Where the log begins,
+    /// the registry may add its publishing key's word to that of the owners named.
     ///
     /// # Errors
-    /// The first rule that it breaks; [`Refusal::Threshold`] if more must agree.
-    pub fn judge(&self, act: &[u8], endorsements: &[Endorsement], time: Time) -> Result<(), Refusal> {
+    /// The first rule that it breaks, whoever else agreed.
+    pub fn judge(
+        &self,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        time: Time,
+    ) -> Result<Option<Refusal>, Refusal> {
         let empty = (State::empty(self.log.clone()), Facts::default());
         let (state, facts) = self.own.as_ref().unwrap_or(&empty);
         let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
@@ -121,12 +137,16 @@ impl Bench {
         let commit_key = self.operator.commit_keys(time).next().map(PublicKey::id);
         let commit_key =
             commit_key.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })?;
-        if self.own.is_none() {
-            check_owners_named(act, endorsements)?;
-        }
-        match state.carry(&context, time.max(self.earliest()), act, endorsements, &commit_key) {
-            Err(Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(()),
-            judged => judged.map(drop),
+        let Weighed::Proposed(authority::Proposal { lacks, .. }) =
+            state.weigh(&context, time.max(self.earliest()), act, endorsements, &commit_key)?
+        else {
+            return Ok(None);
+        };
+        let owners = if self.own.is_none() { lacking_owners(act, endorsements)? } else { None };
+        match (owners, &lacks) {
+            (Some(lacks), _) => Ok(Some(lacks)),
+            (None, Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(None),
+            (None, _) => Ok(Some(lacks)),
         }
     }
 
@@ -166,16 +186,14 @@ pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
     logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
 }
 
-/// Enough of the owners that an Init names agree to it.
-fn check_owners_named(act: &[u8], endorsements: &[Endorsement]) -> Result<(), Refusal> {
+/// What is missing of the agreement of the owners that an Init names.
+fn lacking_owners(act: &[u8], endorsements: &[Endorsement]) -> Result<Option<Refusal>, Refusal> {
     let act = Act::decode(act)?;
-    let Some(Step::Init { keys, threshold }) = act.steps.first() else { return Ok(()) };
+    let Some(Step::Init { keys, threshold }) = act.steps.first() else { return Ok(None) };
     let agreed = |key: &&PublicKey| endorsements.iter().any(|one| one.key_id == key.id());
     let found = u32::try_from(keys.iter().filter(agreed).count()).unwrap_or(u32::MAX);
-    if found >= *threshold {
-        return Ok(());
-    }
-    Err(Refusal::Threshold { step: "Init", role: OWNER.to_owned(), needed: *threshold, found })
+    let (role, needed) = (OWNER.to_owned(), *threshold);
+    Ok((found < needed).then_some(Refusal::Threshold { step: "Init", role, needed, found }))
 }
 
 /// An act that the registry says it carried.
@@ -187,6 +205,15 @@ pub struct CarriedAct {
     pub index: u64,
 }
 
+/// What became of an act that was handed in, by the registry's word.
+#[derive(Debug, Clone)]
+pub enum HandedIn {
+    /// A record carries it.
+    Carried(CarriedAct),
+    /// It waits for more to agree.
+    Proposed(Box<Proposal>),
+}
+
 /// Hands an act in with those who agreed, and waits for the registry's answer.
 ///
 /// # Errors
@@ -196,13 +223,16 @@ pub async fn submit(
     log: &LogName,
     act: &[u8],
     endorsements: &[Endorsement],
-) -> Result<CarriedAct, Error> {
+) -> Result<HandedIn, Error> {
     let body = ActBody {
         log: log.as_str().to_owned(),
         act: Base64(act.to_vec()),
         endorsements: endorsements.iter().map(EndorsementBody::from).collect(),
     };
-    let told: CarriedBody = registry.post_act("/api/acts", &body).await?;
-    let Text(record) = told.record_id;
-    Ok(CarriedAct { record, index: told.registry_index })
+    Ok(match registry.post_act("/api/acts", &body).await? {
+        HandedInBody::Done(CarriedBody { record_id: Text(record), registry_index: index, .. }) => {
+            HandedIn::Carried(CarriedAct { record, index })
+        }
+        HandedInBody::Proposed(told) => HandedIn::Proposed(Box::new(Proposal::of(registry, log, *told)?)),
+    })
 }

@@ -10,16 +10,21 @@ mod error;
 mod fetch;
 mod package;
 mod pins;
+mod proposals;
 mod publish;
 mod request;
 mod verify;
 
-pub use acts::{Bench, CarriedAct, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench, submit};
+pub use acts::{
+    Bench, CarriedAct, HandedIn, PROPOSAL_WINDOW_SECONDS, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench,
+    submit,
+};
 pub use credentials::{CredentialSource, Credentials};
 pub use error::{Error, Unauthorized};
 pub use fetch::{CONTENT_BYTES_MAX, Registry};
 pub use package::{Proven, SignedBy, VerifiedPackage, VerifiedRelease};
 pub use pins::{Pin, PinStore};
-pub use publish::{NewRelease, Preparation, PreparedRelease, Published, prepare};
+pub use proposals::{Proposal, proposals, reject};
+pub use publish::{NewRelease, Preparation, PreparedRelease, Published, Sent, prepare};
 pub use request::{REQUEST_BYTES_MAX, REQUEST_FORMAT, Request, RequestError};
 pub use verify::{CHECKPOINT_AGE_SECONDS_MAX, Limits, verify_package};

@@ -9,21 +9,24 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use semver::Version;
 use wargate_core::act::{self, Act, Endorsement, Release, Step};
-use wargate_core::authority::{Context, State};
+use wargate_core::authority::{self, Context, Refusal, State, Weighed};
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
 use wargate_core::key::{KeyId, SecretKey};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::time::Time;
 use wargate_core::verify::{Layers, PackageLog};
-use wargate_wire::api::{ACT_FIELD, CONTENT_FIELD, EndorsementBody, ReleasedBody, SignedActBody};
+use wargate_wire::api::{
+    ACT_FIELD, CONTENT_FIELD, EndorsementBody, HandedInBody, ReleasedBody, SignedActBody,
+};
 use wargate_wire::text::Base64;
 
-use crate::acts::{WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, earliest};
+use crate::acts::{PROPOSAL_WINDOW_SECONDS, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, earliest};
 use crate::error::Error;
 use crate::fetch::Registry;
 use crate::package::Proven;
 use crate::pins::PinStore;
+use crate::proposals::Proposal;
 use crate::verify::{Limits, look};
 
 /// A version that somebody wants to release.
@@ -63,6 +66,8 @@ pub struct PreparedRelease {
     pub starts_namespace: bool,
     /// Whether the registry's word is needed for the package to begin.
     pub needs_registry: bool,
+    /// The agreement of others that it lacks, in words: it will wait for that.
+    pub lacks: Option<String>,
     /// What it was judged by.
     pub proven: Proven,
     bytes: Vec<u8>,
@@ -78,6 +83,15 @@ pub struct Published {
     pub index: u64,
     /// Whether somebody else released the same just before.
     pub before: bool,
+}
+
+/// What became of a release that was sent, by the registry's word.
+#[derive(Debug, Clone)]
+pub enum Sent {
+    /// It is released.
+    Published(Published),
+    /// It waits for others to agree.
+    Proposed(Box<Proposal>),
 }
 
 /// How a package begins.
@@ -128,7 +142,7 @@ pub async fn prepare(
         breaking: false,
     });
     let init = Step::Init { keys: vec![key.public().clone()], threshold: 1 };
-    let act = Act {
+    let mut act = Act {
         root: Some(proven.root),
         log: LogName::Package(release.name.clone()).log_id(),
         steps: if start.package { vec![init, step] } else { vec![step] },
@@ -136,9 +150,16 @@ pub async fn prepare(
         not_after: now.plus_seconds(WINDOW_AFTER_SECONDS),
         nonce,
     };
-    let bytes = act.encode();
-    let endorsement = act::endorse(&bytes, key).map_err(|error| Error::Sign { reason: error.to_string() })?;
-    check_allowed(&layers, &release, &bytes, &endorsement, time)?;
+    let sign =
+        |bytes: &[u8]| act::endorse(bytes, key).map_err(|error| Error::Sign { reason: error.to_string() });
+    let mut bytes = act.encode();
+    let mut endorsement = sign(&bytes)?;
+    let lacks = check_allowed(&layers, &release, &bytes, &endorsement, time)?;
+    if lacks.is_some() {
+        act.not_after = now.plus_seconds(PROPOSAL_WINDOW_SECONDS);
+        bytes = act.encode();
+        endorsement = sign(&bytes)?;
+    }
     Ok(Preparation::New(Box::new(PreparedRelease {
         release,
         digest,
@@ -146,6 +167,7 @@ pub async fn prepare(
         starts_package: start.package,
         starts_namespace: start.namespace,
         needs_registry: start.needs_registry,
+        lacks: lacks.map(|lacks| lacks.to_string()),
         proven,
         bytes,
         endorsement,
@@ -210,36 +232,45 @@ fn start(layers: &Layers, name: &PackageName, key: &KeyId, time: Time) -> Result
     Ok(Start { package: true, namespace: false, needs_registry })
 }
 
-/// Judges the act as the registry will, as far as what is proven goes.
+/// Judges the act as the registry will, as far as what is proven goes: what it lacks, if others must agree too.
 fn check_allowed(
     layers: &Layers,
     release: &NewRelease,
     act: &[u8],
     endorsement: &Endorsement,
     time: Time,
-) -> Result<(), Error> {
+) -> Result<Option<Refusal>, Error> {
     if !release.version.build.is_empty() {
         return Err(cannot(format!(
             "version {} has build metadata, which no release may have",
             release.version
         )));
     }
-    let Some(PackageLog::Delegated { state, facts }) = &layers.package else { return Ok(()) };
+    let Some(PackageLog::Delegated { state, facts }) = &layers.package else { return Ok(None) };
     let commit_key = layers.operator.commit_keys(time).next();
     let commit_key =
         commit_key.ok_or_else(|| cannot("no key of this registry can sign records now".to_owned()))?;
     let context =
         Context { operator: Some(&layers.operator), namespace: Some(&layers.namespace), facts: Some(facts) };
     let endorsements = std::slice::from_ref(endorsement);
-    match state.carry(&context, time, act, endorsements, &commit_key.id()) {
-        Ok(_) => Ok(()),
-        Err(refusal) => Err(cannot(format!(
-            "key {} may not: {refusal}; the owners of `{}` are {}",
-            endorsement.key_id,
-            release.name,
-            owners(state)
-        ))),
-    }
+    let refusal = match state.weigh(&context, time, act, endorsements, &commit_key.id()) {
+        Ok(Weighed::Carried(_)) => return Ok(None),
+        // One of several who must agree.
+        Ok(Weighed::Proposed(authority::Proposal {
+            lacks: lacks @ Refusal::Threshold { found: 1.., .. },
+            ..
+        })) => {
+            return Ok(Some(lacks));
+        }
+        Ok(Weighed::Proposed(authority::Proposal { lacks, .. })) => lacks,
+        Err(refusal) => refusal,
+    };
+    Err(cannot(format!(
+        "key {} may not: {refusal}; the owners of `{}` are {}",
+        endorsement.key_id,
+        release.name,
+        owners(state)
+    )))
 }
 
 impl PreparedRelease {
@@ -254,7 +285,7 @@ impl PreparedRelease {
     /// # Errors
     /// [`Error::NotPublished`] with the registry's words; [`Error::Malformed`] if it answers for something else;
     /// network errors. After those the same may be sent again.
-    pub async fn send(&self, registry: &Registry) -> Result<Published, Error> {
+    pub async fn send(&self, registry: &Registry) -> Result<Sent, Error> {
         let name = &self.release.name;
         let path = format!("/api/packages/{}/{}/releases", name.namespace(), name.name());
         let body = SignedActBody {
@@ -276,13 +307,24 @@ impl PreparedRelease {
             self.release.content.clone(),
             format!("\r\n--{boundary}--\r\n").into(),
         ];
-        let told: ReleasedBody = registry.post_form(&path, &boundary, form).await?;
+        let told: ReleasedBody = match registry.post_form(&path, &boundary, form).await? {
+            HandedInBody::Done(told) => told,
+            HandedInBody::Proposed(told) => {
+                let log = LogName::Package(name.clone());
+                let proposal = Proposal::of(registry, &log, *told)?;
+                return match proposal.bytes == self.bytes {
+                    true => Ok(Sent::Proposed(Box::new(proposal))),
+                    false => Err(malformed("it tells of another proposal")),
+                };
+            }
+        };
         let same =
             told.package.0 == *name && told.version.0 == self.release.version && told.digest.0 == self.digest;
         if !same {
             return Err(malformed("it tells of another release"));
         }
-        Ok(Published { record: told.record_id.0, index: told.registry_index, before: told.before })
+        let (record, index) = (told.record_id.0, told.registry_index);
+        Ok(Sent::Published(Published { record, index, before: told.before }))
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -16,6 +18,7 @@ use wargate_core::log::tile::{
 };
 
 use crate::error::Error;
+use crate::limits::{LAY_DOWN_BUNDLES, LAY_DOWN_INTERVAL, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN};
 use crate::objects;
 use crate::recovery;
 use crate::shared::Shared;
@@ -44,6 +47,40 @@ impl Applier {
         issued: Option<Arc<str>>,
     ) -> Self {
         Self { objects, laid_down, partial, issued }
+    }
+
+    /// Lays down what is committed, until the registry closes and all is laid down.
+    pub(crate) async fn run(mut self, shared: Arc<Shared>) {
+        let mut delay = RELOAD_DELAY_MIN;
+        loop {
+            let started_ms = shared.clock.now_ms();
+            let state = shared.state.load_full();
+            match self.follow(&shared, &state).await {
+                Ok(()) => {
+                    delay = RELOAD_DELAY_MIN;
+                    shared.state.rcu(|now| now.laid_down_to(self.laid_down()));
+                    shared.laid_down.notify_waiters();
+                    shared.laid_down.notify_one();
+                    let up_to_date = Arc::ptr_eq(&shared.state.load().committed.note, &state.committed.note);
+                    if up_to_date && !shared.sequencing.load(Ordering::Acquire) {
+                        return;
+                    }
+                    if up_to_date {
+                        shared.committed.notified().await;
+                    }
+                    rest(&shared, started_ms).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "couldn't lay down a commit; publishing goes on, trying again");
+                    metrics::counter!("wargate_lay_down_failures_total").increment(1);
+                    if shared.is_closing() {
+                        return;
+                    }
+                    shared.clock.sleep(delay).await;
+                    delay = (delay * 2).min(RELOAD_DELAY_MAX);
+                }
+            }
+        }
     }
 
     /// Lays down what is staged, unless another registry on the same ledger and objects is ahead of this state; this
@@ -118,6 +155,17 @@ impl Applier {
         objects::put(&self.objects, &objects::checkpoint_path(), note).await?;
         self.issued = Some(committed.note.clone());
         Ok(())
+    }
+}
+
+/// Lets several commits gather, if the last round is recent.
+async fn rest(shared: &Shared, started_ms: u64) {
+    let since = Duration::from_millis(shared.clock.now_ms().saturating_sub(started_ms));
+    let mut left = LAY_DOWN_INTERVAL.saturating_sub(since);
+    while !left.is_zero() && !shared.is_closing() && shared.state.load().staged.len() < LAY_DOWN_BUNDLES {
+        let step = left.min(LAY_DOWN_INTERVAL / 10);
+        shared.clock.sleep(step).await;
+        left = left.saturating_sub(step);
     }
 }
 

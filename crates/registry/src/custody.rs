@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use semver::Version;
 use wargate_core::act::{self, Act, AnnotationKind, Endorsement, OnBehalfOf, Release, Step};
+use wargate_core::authority::role::Power;
 use wargate_core::authority::{self, Policy};
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
@@ -23,6 +24,7 @@ use crate::in_flight::{Heard, VerdictReceiver, hear};
 use crate::limits::{
     ACT_WINDOW_AFTER_SECONDS, ACT_WINDOW_BEFORE_SECONDS, BUSY_RETRY_AFTER, NAMESPACE_START_WAIT,
 };
+use crate::proposals::{self, Proposal};
 use crate::publish;
 use crate::random;
 use crate::repository::releasing::Hold;
@@ -45,6 +47,20 @@ pub struct CustodialRelease {
     pub on_behalf_of: OnBehalfOf,
 }
 
+impl CustodialRelease {
+    pub(crate) fn step(&self, on_behalf_of: Option<OnBehalfOf>) -> Step {
+        Step::Release(Release {
+            version: self.version.clone(),
+            content: self.content,
+            manifest: Some(self.manifest),
+            variants: Vec::new(),
+            dependencies: Vec::new(),
+            on_behalf_of,
+            breaking: false,
+        })
+    }
+}
+
 /// What became of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
@@ -58,6 +74,16 @@ pub enum Released {
         /// The manifest that its record names; `None` in a v1 log.
         manifest: Option<Digest>,
     },
+    /// Its package's people must agree to it first.
+    Proposed(Box<Proposal>),
+}
+
+/// How a release that the registry is asked for can come about.
+enum Way<'a> {
+    /// By acts of its own, in order.
+    Acts(Vec<Endorsed>),
+    /// By an act that others agree to; with the publishing key's word, if that counts towards it.
+    Proposal(Option<&'a SecretKey>),
 }
 
 /// What is known of a package, of some of its versions, and of the layer above.
@@ -106,8 +132,14 @@ pub(crate) async fn release(
         if let Some(release) = known.releases.first() {
             return released_before(asked, release);
         }
+        let acts = match way(shared, asked, &known)? {
+            Way::Acts(acts) => acts,
+            Way::Proposal(key) => {
+                return Ok(Released::Proposed(Box::new(proposals::push(shared, asked, key).await?)));
+            }
+        };
         let mut verdicts = Vec::new();
-        for act in acts(shared, asked, &known)? {
+        for act in acts {
             verdicts.push(act.hand_in(shared, hold).await?);
         }
         // Somebody else may have started the namespace at the same moment: only the last verdict counts.
@@ -136,7 +168,7 @@ pub(crate) async fn check(shared: &Shared, asked: &CustodialRelease) -> Result<(
     let known = Known::read(shared, &asked.name, &[&asked.version]).await?;
     match known.releases.first() {
         Some(release) => released_before(asked, release).map(drop),
-        None => acts(shared, asked, &known).map(drop),
+        None => way(shared, asked, &known).map(drop),
     }
 }
 
@@ -152,42 +184,35 @@ fn released_before(asked: &CustodialRelease, release: &ReleaseRow) -> Result<Rel
     })
 }
 
-/// The acts that make the release, in order: the namespace's and the package's start where they are new.
-fn acts(shared: &Shared, asked: &CustodialRelease, known: &Known) -> Result<Vec<Endorsed>, Error> {
+/// The registry's own acts: the release, and the namespace's and the package's start where they are new. Where a package
+/// does not let it, a proposal.
+fn way<'a>(shared: &'a Shared, asked: &CustodialRelease, known: &Known) -> Result<Way<'a>, Error> {
     let key = shared.config.publishing_key.as_deref().ok_or_else(|| Error::Unsupported {
         reason: "this registry has no publishing key: it endorses nothing; publish with a key of your own"
             .to_owned(),
     })?;
     let own = BTreeSet::from([key.public().id()]);
     let now = shared.log_time();
-    let release = Step::Release(Release {
-        version: asked.version.clone(),
-        content: asked.content,
-        manifest: Some(asked.manifest),
-        variants: Vec::new(),
-        dependencies: Vec::new(),
-        on_behalf_of: Some(asked.on_behalf_of.clone()),
-        breaking: false,
-    });
+    let release = asked.step(Some(asked.on_behalf_of.clone()));
     let package = |steps| Endorsed::now(shared, LogName::Package(asked.name.clone()), steps, key);
     let denied = |reason: String| Err(Error::Denied { reason });
     match (known.package, &known.state, &known.namespace) {
         (Some(LogKind::V1), ..) => Err(not_delegated(&asked.name)),
         (Some(LogKind::Delegated), Some(state), _) => {
             if state.release_covers(&asked.version, &own, now) {
-                return Ok(vec![package(vec![release])?]);
+                return Ok(Way::Acts(vec![package(vec![release])?]));
             }
-            denied(format!(
-                "the owners of `{}` did not let this registry release {} for others; they are {}",
-                asked.name,
-                asked.version,
-                owners(state)
-            ))
+            let counts = state.live_at(now).any(|role| {
+                role.powers.contains(&Power::Release)
+                    && role.scope.covers_version(&asked.version)
+                    && role.keys.keys().any(|key| own.contains(key))
+            });
+            Ok(Way::Proposal(Some(key).filter(|_| counts)))
         }
         (Some(LogKind::Delegated), None, _) => Err(Error::internal("release", "the log's state is missing")),
         (None, _, Some(namespace)) => {
             if namespace.init_covers(asked.name.name(), &own, now) {
-                return Ok(vec![package(vec![init(key), release])?]);
+                return Ok(Way::Acts(vec![package(vec![init(key), release])?]));
             }
             denied(format!(
                 "the owners of the namespace `{}` start its packages themselves; they are {}",
@@ -196,7 +221,7 @@ fn acts(shared: &Shared, asked: &CustodialRelease, known: &Known) -> Result<Vec<
             ))
         }
         (None, _, None) => {
-            Ok(vec![namespace_start(shared, &asked.name)?, package(vec![init(key), release])?])
+            Ok(Way::Acts(vec![namespace_start(shared, &asked.name)?, package(vec![init(key), release])?]))
         }
     }
 }
@@ -310,6 +335,27 @@ pub(crate) fn admission(
     Ok(Some(Submission::Act { log, act, endorsements }))
 }
 
+/// An act that may be done when the clock says `now`, or up to `after_seconds` after.
+pub(crate) fn act(
+    config: &Config,
+    tree: &Tree,
+    now: Time,
+    log: &LogName,
+    steps: Vec<Step>,
+    after_seconds: i64,
+) -> Result<Bytes, Error> {
+    let now = tree.time_at(now);
+    let act = Act {
+        root: tree.root,
+        log: log.log_id(),
+        steps,
+        not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
+        not_after: now.plus_seconds(after_seconds),
+        nonce: random::bits(&*config.random)?,
+    };
+    Ok(act.encode().into())
+}
+
 /// An act of the registry's own, with its publishing key's word.
 pub(crate) struct Endorsed {
     pub(crate) log: LogName,
@@ -327,16 +373,7 @@ impl Endorsed {
         steps: Vec<Step>,
         key: &SecretKey,
     ) -> Result<Self, Error> {
-        let now = tree.time_at(now);
-        let act = Act {
-            root: tree.root,
-            log: log.log_id(),
-            steps,
-            not_before: now.plus_seconds(-ACT_WINDOW_BEFORE_SECONDS),
-            not_after: now.plus_seconds(ACT_WINDOW_AFTER_SECONDS),
-            nonce: random::bits(&*config.random)?,
-        };
-        let act: Bytes = act.encode().into();
+        let act = act(config, tree, now, &log, steps, ACT_WINDOW_AFTER_SECONDS)?;
         let endorsements = vec![endorse(&act, key)?];
         Ok(Self { log, act, endorsements })
     }

@@ -131,6 +131,14 @@ pub enum Error {
         /// What was to be deleted.
         what: String,
     },
+    /// What waits for more to agree is kept.
+    #[error("`{what}` belongs to a release of `{name}` that waits for approval: reject that first")]
+    Proposed {
+        /// The package.
+        name: PackageName,
+        /// What was to be deleted.
+        what: String,
+    },
     /// `latest` of a logged package follows from its log.
     #[error("`latest` of `{name}` is its highest version: push a version")]
     LatestFollows {
@@ -142,6 +150,12 @@ pub enum Error {
     UnknownLog {
         /// The log.
         log: LogId,
+    },
+    /// No such act waits for more to agree.
+    #[error("no proposal `{id}` waits here: it was done, or its time is over")]
+    UnknownProposal {
+        /// The act's digest.
+        id: Digest,
     },
     /// The log holds no such record.
     #[error("record `{record}` is not known here")]

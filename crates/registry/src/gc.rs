@@ -82,6 +82,8 @@ pub enum Garbage {
     Pending,
     /// Refusals that were told for long enough.
     Refusals,
+    /// Proposals whose time is over.
+    Proposals,
     /// Manifests that nothing names.
     Manifests,
     /// Blobs' links that no manifest needs.
@@ -92,7 +94,7 @@ pub enum Garbage {
 
 impl Garbage {
     /// All kinds, in the order in which they are told.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Tiles,
         Self::Entries,
         Self::Names,
@@ -103,6 +105,7 @@ impl Garbage {
         Self::Sessions,
         Self::Pending,
         Self::Refusals,
+        Self::Proposals,
         Self::Manifests,
         Self::Links,
         Self::Contents,
@@ -122,6 +125,7 @@ impl Garbage {
             Self::Sessions => "sessions",
             Self::Pending => "pending",
             Self::Refusals => "refusals",
+            Self::Proposals => "proposals",
             Self::Manifests => "manifests",
             Self::Links => "links",
             Self::Contents => "contents",

@@ -29,6 +29,7 @@ pub mod limits;
 mod log_cache;
 mod objects;
 mod packages;
+mod proposals;
 mod publish;
 pub mod random;
 mod recovery;
@@ -56,6 +57,7 @@ pub use files::{StaticFile, StaticPath};
 pub use inspector::{InspectError, Inspector, Inspectors};
 pub use objects::Body;
 pub use packages::{PackagePage, PackageView, ReleaseView};
+pub use proposals::Proposal;
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::{Genesis, Registry};
 pub use repository::{
@@ -64,4 +66,4 @@ pub use repository::{
 pub use room::{Readiness, Room};
 pub use snapshot::{LogPage, PublishedRecord, Snapshot};
 pub use state::Committed;
-pub use submit::{ActContent, SignedAct, Submitted, SubmittedRelease};
+pub use submit::{ActContent, HandedIn, SignedAct, Submitted, SubmittedRelease};

@@ -60,6 +60,15 @@ pub const UPLOAD_BEGINNING_BYTES: u64 = 16 * 1024;
 /// Endorsements that may come with one act.
 pub const ENDORSEMENTS_MAX: usize = 64;
 
+/// Proposals that are kept for one log, those that were turned down included (`spec/delegation.md`, "Everyday shapes").
+pub const PROPOSALS_PER_LOG_MAX: usize = 32;
+
+/// How long others may agree to a push that became a proposal, in seconds: 14 days.
+pub const PUSHED_PROPOSAL_SECONDS: i64 = 14 * 24 * 60 * 60;
+
+/// Longest reason of a rejection, in bytes.
+pub const REJECTION_BYTES_MAX: usize = 1024;
+
 /// Releases whose manifests are made at once, when somebody asks for one by its digest.
 pub const DERIVED_AT_ONCE_MAX: usize = 256;
 

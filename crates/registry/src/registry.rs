@@ -33,11 +33,9 @@ use crate::fsck;
 use crate::gc::{self, Removed};
 use crate::hashes::Hashes;
 use crate::in_flight::RecordsInFlight;
-use crate::limits::{
-    BATCH_RECORDS_MAX, LAY_DOWN_BUNDLES, LAY_DOWN_INTERVAL, RELOAD_DELAY_MAX, RELOAD_DELAY_MIN,
-    STAGED_BUNDLES_MAX, UPLOADS_AT_ONCE_MAX,
-};
+use crate::limits::{BATCH_RECORDS_MAX, STAGED_BUNDLES_MAX, UPLOADS_AT_ONCE_MAX};
 use crate::log_cache::LogCache;
+use crate::proposals;
 use crate::publish::{self, RecordStatus, SignedRecord};
 use crate::recovery;
 use crate::repository::RepositoryAnswers;
@@ -52,7 +50,7 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::status;
-use crate::submit::{self, ActContent, SignedAct, Submitted};
+use crate::submit::{self, ActContent, HandedIn, SignedAct};
 use crate::tables::pending;
 
 /// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
@@ -70,8 +68,8 @@ pub struct Genesis {
 /// to whoever asks, with [`Registry::seen_by`].
 #[derive(Clone)]
 pub struct Registry {
-    shared: Arc<Shared>,
-    caller: Caller,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) caller: Caller,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// It only reads, so that it may end anywhere.
     scrub: Option<Arc<JoinHandle<()>>>,
@@ -99,6 +97,7 @@ impl Registry {
         let loaded = recovery::load(&*db, &objects, &config.origin).await?;
         repository::parts::read_unread(&*db, &objects).await?;
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
+        let has_proposals = proposals::any(&*db).await?;
         let session_key = SessionKey::new(&*config.random)?;
         let shared = Shared {
             hashes: Hashes::new(objects.clone()),
@@ -124,6 +123,7 @@ impl Registry {
             upload_turns: Arc::new(Semaphore::new(UPLOADS_AT_ONCE_MAX)),
             session_key,
             sessions: Sessions::default(),
+            has_proposals: AtomicBool::new(has_proposals),
             in_flight: RecordsInFlight::default(),
             last_seq: AtomicU64::new(pending::last_seq(last_seq)?),
             waiting: Arc::default(),
@@ -143,7 +143,7 @@ impl Registry {
         let scrub = shared.config.scrub.then(|| Arc::new(tokio::spawn(scrub::run(shared.clone()))));
         let tasks = vec![
             tokio::spawn(sequencer.run()),
-            tokio::spawn(lay_down(shared.clone(), applier)),
+            tokio::spawn(applier.run(shared.clone())),
             tokio::spawn(gc::on_schedule(shared.clone())),
         ];
         if let Err(error) = custody::follow_config(&shared).await {
@@ -259,17 +259,17 @@ impl Registry {
         custody::release(&self.shared, release, wait, None).await
     }
 
-    /// The write path for those who sign: carries an act into a package's log, and lets the package begin where the
-    /// registry has a say. What the act releases must be stored here. Waits up to `wait` for the verdict; whoever
-    /// gets [`Error::Busy`] may submit the same again.
+    /// The write path for those who sign: carries an act into its log, and lets a package begin where the registry has a
+    /// say; to what more must agree becomes a proposal. What the act releases must be stored here. Waits up to `wait` for
+    /// the verdict; whoever gets [`Error::Busy`] may submit the same again.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unauthorized`], [`Error::Denied`], [`Error::AlreadyReleased`],
     /// [`Error::UnknownContent`], [`Error::ContentRefused`], [`Error::NamespaceImported`],
     /// [`Error::Unsupported`], [`Error::Busy`], [`Error::Internal`].
-    pub async fn submit(&self, act: SignedAct, wait: Duration) -> Result<Submitted, Error> {
+    pub async fn submit(&self, act: SignedAct, wait: Duration) -> Result<HandedIn, Error> {
         self.check_push_to(&act.log)?;
-        submit::submit(&self.shared, act, wait).await
+        submit::submit(&self.shared, act, self.caller.account(), wait).await
     }
 
     /// Starts to receive the one content that an act releases, if nothing but the content speaks against the act.
@@ -289,7 +289,7 @@ impl Registry {
         self.caller.check(&self.shared.rules(), Action::Push, &name.into())
     }
 
-    fn check_push_to(&self, log: &LogName) -> Result<(), Error> {
+    pub(crate) fn check_push_to(&self, log: &LogName) -> Result<(), Error> {
         match log {
             LogName::Package(name) => self.check_push(name),
             LogName::Namespace(name) => {
@@ -451,50 +451,5 @@ impl Registry {
             self.shared.sequencing.store(false, Ordering::Release);
             self.shared.committed.notify_one();
         }
-    }
-}
-
-/// Lays down what is committed, until the registry closes and all is laid down.
-async fn lay_down(shared: Arc<Shared>, mut applier: Applier) {
-    let mut delay = RELOAD_DELAY_MIN;
-    loop {
-        let started_ms = shared.clock.now_ms();
-        let state = shared.state.load_full();
-        match applier.follow(&shared, &state).await {
-            Ok(()) => {
-                delay = RELOAD_DELAY_MIN;
-                shared.state.rcu(|now| now.laid_down_to(applier.laid_down()));
-                shared.laid_down.notify_waiters();
-                shared.laid_down.notify_one();
-                let up_to_date = Arc::ptr_eq(&shared.state.load().committed.note, &state.committed.note);
-                if up_to_date && !shared.sequencing.load(Ordering::Acquire) {
-                    return;
-                }
-                if up_to_date {
-                    shared.committed.notified().await;
-                }
-                rest(&shared, started_ms).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "couldn't lay down a commit; publishing goes on, trying again");
-                metrics::counter!("wargate_lay_down_failures_total").increment(1);
-                if shared.is_closing() {
-                    return;
-                }
-                shared.clock.sleep(delay).await;
-                delay = (delay * 2).min(RELOAD_DELAY_MAX);
-            }
-        }
-    }
-}
-
-/// Lets several commits gather, if the last round is recent.
-async fn rest(shared: &Shared, started_ms: u64) {
-    let since = Duration::from_millis(shared.clock.now_ms().saturating_sub(started_ms));
-    let mut left = LAY_DOWN_INTERVAL.saturating_sub(since);
-    while !left.is_zero() && !shared.is_closing() && shared.state.load().staged.len() < LAY_DOWN_BUNDLES {
-        let step = left.min(LAY_DOWN_INTERVAL / 10);
-        shared.clock.sleep(step).await;
-        left = left.saturating_sub(step);
     }
 }

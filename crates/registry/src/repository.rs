@@ -36,6 +36,7 @@ pub(crate) mod sessions;
 mod tags;
 
 pub(crate) use answers::RepositoryAnswers;
+pub(crate) use parts::is_artifact_of;
 pub use pull::StoredManifest;
 pub use push::{ManifestPush, Pushed, Pusher, TagCondition};
 use sessions::{Owner, Writer};

@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     /// Turns of uploads outside of sessions.
     pub(crate) upload_turns: Arc<Semaphore>,
+    /// Whether any act may wait for more to agree.
+    pub(crate) has_proposals: AtomicBool,
     /// Records whose verdict is on its way.
     pub(crate) in_flight: RecordsInFlight,
     /// The last sequence number given to a pending record.

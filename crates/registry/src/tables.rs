@@ -17,6 +17,7 @@ pub(crate) mod garbage;
 pub(crate) mod inspections;
 pub(crate) mod logs;
 pub(crate) mod pending;
+pub(crate) mod proposals;
 pub(crate) mod records;
 pub(crate) mod references;
 pub(crate) mod releases;

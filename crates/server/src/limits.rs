@@ -8,6 +8,9 @@ pub const JSON_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest act with its endorsements, as JSON, in bytes.
 pub const ACT_BODY_BYTES_MAX: usize = 128 * 1024;
 
+/// Largest rejection of a proposal, as JSON, in bytes.
+pub const REJECTION_BODY_BYTES_MAX: usize = 8 * 1024;
+
 /// Longest head of a form's field, in bytes.
 pub const FORM_HEAD_BYTES_MAX: usize = 8 * 1024;
 

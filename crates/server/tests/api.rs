@@ -51,15 +51,7 @@ impl Site {
 
     /// The field `act`: a release of `acme:hello` that key `by` endorsed.
     fn act(&self, by: u8, version: &str, content: &[u8], first: bool) -> Value {
-        let release = Step::Release(Release {
-            version: version.parse().unwrap(),
-            content: Digest::of(content),
-            manifest: None,
-            variants: Vec::new(),
-            dependencies: Vec::new(),
-            on_behalf_of: None,
-            breaking: false,
-        });
+        let release = release(version, content);
         let init = Step::Init { keys: vec![key(by).public().clone()], threshold: 1 };
         self.signed(by, if first { vec![init, release] } else { vec![release] })
     }
@@ -99,12 +91,35 @@ impl Site {
         (parts.status, serde_json::from_slice(&bytes).unwrap())
     }
 
+    /// Asks with JSON.
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, serde_json::from_slice(&bytes).unwrap())
+    }
+
     async fn release(&self, act: &Value, content: Option<&[u8]>) -> (StatusCode, Value) {
         let act = act.to_string();
         let mut fields = vec![("act", act.as_bytes())];
         fields.extend(content.map(|content| ("content", content)));
         self.send(PATH, &fields).await
     }
+}
+
+fn release(version: &str, content: &[u8]) -> Step {
+    Step::Release(Release {
+        version: version.parse().unwrap(),
+        content: Digest::of(content),
+        manifest: None,
+        variants: Vec::new(),
+        dependencies: Vec::new(),
+        on_behalf_of: None,
+        breaking: false,
+    })
 }
 
 #[track_caller]
@@ -204,4 +219,64 @@ async fn what_is_no_such_form_is_refused() {
     // Nothing of all that stays in the way.
     let (status, body) = site.send(PATH, &[("act", act), ("content", &content)]).await;
     assert_eq!((status, &body["registryIndex"]), (StatusCode::CREATED, &json!(2)), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_to_which_more_must_agree_is_told_as_a_proposal() {
+    let site = Site::new().await;
+    let content = module(b"one");
+    let team: Vec<_> = [10, 11].into_iter().map(|seed| key(seed).public().clone()).collect();
+    let init = Step::Init { keys: team, threshold: 2 };
+    let mut first = site.signed(10, vec![init, release("1.0.0", &content)]);
+    let (status, told) = site.release(&first, Some(&content)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{told}");
+    let keys: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "act",
+            "endorsements",
+            "handedIn",
+            "handedInBy",
+            "lacks",
+            "log",
+            "notAfter",
+            "proposal",
+            "rejected",
+            "says"
+        ]
+    );
+    assert_eq!((&told["act"], &told["endorsements"]), (&first["act"], &first["endorsements"]));
+    assert_eq!(told["lacks"], "Init needs the agreement of 2 keys of the role `owner`, it has 1");
+    let list = site.ask("GET", "/api/proposals?log=acme:hello", &Value::Null).await;
+    assert_eq!(list, (StatusCode::OK, json!({ "proposals": [told] })));
+    let id = told["proposal"].as_str().unwrap();
+    let one = site.ask("GET", &format!("/api/proposals/{id}?log=acme:hello"), &Value::Null).await;
+    assert_eq!(one, (StatusCode::OK, told.clone()));
+    for (path, status, code) in [
+        (format!("/api/proposals/{id}?log=acme:other"), 404, "proposal-unknown"),
+        (format!("/api/proposals/{id}"), 400, "malformed"),
+        ("/api/proposals/sha256:1?log=acme:hello".to_owned(), 400, "malformed"),
+        ("/api/proposals?log=Acme".to_owned(), 400, "malformed"),
+    ] {
+        refused(&site.ask("GET", &path, &Value::Null).await, status, code);
+    }
+    for (body, status, code) in [
+        (json!({ "log": "acme:hello", "reason": "" }), 422, "invalid"),
+        (json!({ "log": "acme:other", "reason": "no" }), 404, "proposal-unknown"),
+        (json!({ "log": "acme:hello" }), 400, "malformed"),
+        (json!({ "log": "acme:hello", "reason": "x".repeat(10_000) }), 413, "too-large"),
+    ] {
+        let answer = site.ask("POST", &format!("/api/proposals/{id}/reject"), &body).await;
+        refused(&answer, status, code);
+    }
+    // The other one agrees by handing in the same act, signed.
+    let bytes =
+        Act::decode(&serde_json::from_value::<Base64>(first["act"].take()).unwrap().0).unwrap().encode();
+    let agreed = EndorsementBody::from(&act::endorse(&bytes, &key(11)).unwrap());
+    let body = json!({ "log": "acme:hello", "act": told["act"], "endorsements": [agreed] });
+    let (status, done) = site.ask("POST", "/api/acts", &body).await;
+    assert_eq!((status, &done["before"]), (StatusCode::CREATED, &json!(false)), "{done}");
+    let list = site.ask("GET", "/api/proposals?log=acme:hello", &Value::Null).await;
+    assert_eq!(list.1, json!({ "proposals": [] }));
 }

@@ -22,10 +22,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, sql: include_str!("../migrations/0006_sweep.sql") },
     Migration { version: 7, sql: include_str!("../migrations/0007_tags_and_types.sql") },
     Migration { version: 8, sql: include_str!("../migrations/0008_log_facts.sql") },
+    Migration { version: 9, sql: include_str!("../migrations/0009_proposals.sql") },
 ];
 
 /// The newest schema that this program knows.
-pub const SCHEMA_VERSION: i64 = 8;
+pub const SCHEMA_VERSION: i64 = 9;
 
 const _: () = assert!(MIGRATIONS.len() as i64 == SCHEMA_VERSION);
 

@@ -21,7 +21,8 @@ pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
 pub use submit::{
-    ACT_FIELD, ActBody, CONTENT_FIELD, CarriedBody, EndorsementBody, ReleasedBody, SignedActBody,
+    ACT_FIELD, ActBody, CONTENT_FIELD, CarriedBody, EndorsementBody, HandedInBody, ProposalBody,
+    ProposalList, RejectBody, ReleasedBody, SignedActBody,
 };
 
 /// A page of packages, by name.

@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use wargate_client::{Bench, Request, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, bench, submit};
+use wargate_client::{
+    Bench, HandedIn, PROPOSAL_WINDOW_SECONDS, Proposal, Request, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS,
+    bench, submit,
+};
 use wargate_core::act::{ACT_WINDOW_SECONDS_MAX, Act, Endorsement, Step, endorse};
 use wargate_core::authority::Refusal;
-use wargate_core::key::{KeyId, PublicKey};
+use wargate_core::digest::Digest;
+use wargate_core::key::{KeyId, PublicKey, SecretKey};
 use wargate_core::name::LogName;
 use wargate_core::time::Time;
 
@@ -20,20 +24,23 @@ use crate::ui;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
+/// Digits of a proposal's id that are shown.
+const SHORT_ID_DIGITS: usize = 12;
+
 /// Options of every command that makes an act.
 #[derive(Debug, Args)]
 pub(crate) struct Acting {
     /// Do not sign: write a request for others into this file
     #[arg(long, value_name = "FILE")]
     propose: Option<PathBuf>,
-    /// How many days others have to sign it, at most 30
-    #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "propose")]
+    /// How many days others have to sign, if more must agree; at most 30
+    #[arg(long, value_name = "DAYS", default_value_t = PROPOSAL_WINDOW_SECONDS / DAY_SECONDS)]
     days: i64,
     /// Say what would be done, and do nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[command(flatten)]
-    key: KeyArg,
+    pub(crate) key: KeyArg,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }
@@ -45,49 +52,62 @@ impl Acting {
         log: &LogName,
         step: impl FnOnce(&Bench) -> Step,
     ) -> Result<(), CommandError> {
+        self.try_run(log, |bench| Ok(step(bench))).await
+    }
+
+    /// The same where there may be no such step.
+    pub(crate) async fn try_run(
+        &self,
+        log: &LogName,
+        step: impl FnOnce(&Bench) -> Result<Step, CommandError>,
+    ) -> Result<(), CommandError> {
         let outcome = self.act(log, step).await;
         self.remote.told(outcome)
     }
 
-    async fn act(&self, log: &LogName, step: impl FnOnce(&Bench) -> Step) -> Result<(), CommandError> {
+    async fn act(
+        &self,
+        log: &LogName,
+        step: impl FnOnce(&Bench) -> Result<Step, CommandError>,
+    ) -> Result<(), CommandError> {
         let registry = self.remote.client_of(log)?;
         let looked = bench(&registry, &pin_store()?, log, &self.remote.limits()).await;
         let (bench, proven) = looked.map_err(|error| failed(&error))?;
         tell_first_use(&registry, &proven);
-        let now = now();
-        let until = match &self.propose {
-            Some(_) => {
-                self.days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS)
-            }
-            None => WINDOW_AFTER_SECONDS,
+        let (now, step) = (now(), step(&bench)?);
+        let from = now.plus_seconds(-WINDOW_BEFORE_SECONDS);
+        let days = self.days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS);
+        let mut act = bench.act(vec![step], from, now.plus_seconds(days), random()?);
+        let mut request = Request {
+            registry: registry.url().to_owned(),
+            act: act.encode(),
+            endorsements: Vec::new(),
+            bench,
         };
-        let (from, until) = (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until));
-        let act = bench.act(vec![step(&bench)], from, until, random()?);
-        let bytes = act.encode();
         if let Some(file) = &self.propose {
-            let request =
-                Request { registry: registry.url().to_owned(), act: bytes, endorsements: Vec::new(), bench };
-            refuse_what_never_holds(&request, now)?;
+            judge(&request, now)?;
             tell(&request, &act, now, self.remote.json);
             if !self.dry_run {
                 write_new(file, &request)?;
-                ui::note(&format!(
-                    "written to {}: `wargate sign` adds a signature, `wargate submit` hands it in",
-                    file.display()
-                ));
             }
             return Ok(());
         }
         let key = self.key.load()?;
-        let endorsement = endorse(&bytes, &key).map_err(|error| CommandError::internal(error.to_string()))?;
-        let request = Request {
-            registry: registry.url().to_owned(),
-            act: bytes,
-            endorsements: vec![endorsement],
-            bench,
-        };
-        judge(&request, now).map_err(|refusal| not_allowed(&request, &refusal))?;
-        tell(&request, &act, now, self.remote.json && self.dry_run);
+        sign(&mut request, &key)?;
+        match judge(&request, now).map_err(|refused| refused.hint(who_may(&request.bench, now)))? {
+            // One of several who must agree: it waits for the others at the registry.
+            Some(Refusal::Threshold { found: 1.., .. }) => {}
+            Some(lacks) => return Err(not_allowed(&request, &lacks)),
+            None => {
+                act.not_after = now.plus_seconds(WINDOW_AFTER_SECONDS);
+                request.act = act.encode();
+                request.endorsements.clear();
+                sign(&mut request, &key)?;
+            }
+        }
+        if self.dry_run || !self.remote.json {
+            tell(&request, &act, now, self.remote.json);
+        }
         if self.dry_run {
             return Ok(());
         }
@@ -99,17 +119,33 @@ pub(crate) fn now() -> Time {
     Time::from_seconds(i64::try_from(now_seconds()).unwrap_or(i64::MAX))
 }
 
-/// Judges a request as it is signed so far.
-pub(crate) fn judge(request: &Request, time: Time) -> Result<(), Refusal> {
-    request.bench.judge(&request.act, &request.endorsements, time)
+/// What a request lacks as it is signed so far; refuses what no further signature can make valid.
+pub(crate) fn judge(request: &Request, time: Time) -> Result<Option<Refusal>, CommandError> {
+    let judged = request.bench.judge(&request.act, &request.endorsements, time);
+    judged.map_err(|refusal| CommandError::new(Kind::Denied, refusal.to_string()))
 }
 
-/// Refuses what no further signature can make valid.
-pub(crate) fn refuse_what_never_holds(request: &Request, time: Time) -> Result<(), CommandError> {
-    match judge(request, time) {
-        Ok(()) | Err(Refusal::Threshold { .. }) => Ok(()),
-        Err(refusal) => Err(CommandError::new(Kind::Denied, refusal.to_string())),
+/// Adds a key's signature.
+fn sign(request: &mut Request, key: &SecretKey) -> Result<(), CommandError> {
+    let signed = endorse(&request.act, key).map_err(|error| CommandError::internal(error.to_string()))?;
+    request.endorsements.push(signed);
+    Ok(())
+}
+
+/// Adds the signature of a key that has a say and has not signed yet, if the act can hold.
+pub(crate) fn agree(request: &mut Request, act: &Act, key: &KeyArg) -> Result<(), CommandError> {
+    judge(request, now())?;
+    let key = key.load()?;
+    let id = key.public().id();
+    if request.endorsements.iter().any(|one| one.key_id == id) {
+        return Err(CommandError::config(format!("key {id} has signed it already")));
     }
+    if !request.bench.has_a_say(&id, act, now()) {
+        let reason = format!("key {id} has no say in this act: it is in no live role");
+        return Err(CommandError::new(Kind::Denied, reason));
+    }
+    sign(request, &key)?;
+    judge(request, now()).map(drop)
 }
 
 fn not_allowed(request: &Request, refusal: &Refusal) -> CommandError {
@@ -137,7 +173,8 @@ fn who_may(bench: &Bench, time: Time) -> String {
 
 /// Says what an act does, who agreed to it, and what it lacks.
 pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) {
-    let lacks = judge(request, time_now).err().map(|refusal| refusal.to_string());
+    let lacks = request.bench.judge(&request.act, &request.endorsements, time_now);
+    let lacks = lacks.unwrap_or_else(Some).map(|lacks| lacks.to_string());
     let says: Vec<String> = act.steps.iter().map(ToString::to_string).collect();
     let (from, until) = (time(act.not_before.seconds()), time(act.not_after.seconds()));
     let signed: Vec<String> = request.endorsements.iter().map(|one| signer(request, one, time_now)).collect();
@@ -181,7 +218,13 @@ fn signer(request: &Request, endorsement: &Endorsement, time: Time) -> String {
 pub(crate) async fn hand_in(remote: &Remote, request: &Request) -> Result<(), CommandError> {
     let registry = remote.client_or(&request.registry)?;
     let carried = submit(&registry, &request.bench.log, &request.act, &request.endorsements).await;
-    let carried = carried.map_err(|error| failed(&error))?;
+    let carried = match carried.map_err(|error| failed(&error))? {
+        HandedIn::Carried(carried) => carried,
+        HandedIn::Proposed(proposal) => {
+            waits(remote, &proposal);
+            return Ok(());
+        }
+    };
     if remote.json {
         ui::json(&json!({
             "ok": true,
@@ -195,14 +238,50 @@ pub(crate) async fn hand_in(remote: &Remote, request: &Request) -> Result<(), Co
     Ok(())
 }
 
-/// Writes a request into a new file.
-fn write_new(path: &Path, request: &Request) -> Result<(), CommandError> {
+/// Says what waits at a registry for others, and how they agree.
+pub(crate) fn waits(remote: &Remote, proposal: &Proposal) {
+    let lacks = proposal.lacks.as_deref().unwrap_or_default();
+    if remote.json {
+        ui::json(&json!({
+            "ok": true,
+            "log": proposal.log.as_str(),
+            "proposal": proposal.id.to_string(),
+            "lacks": lacks,
+            "notAfter": time(proposal.act.not_after.seconds()),
+        }));
+        return;
+    }
+    ui::line(&format!("it waits at the registry until {}: {lacks}", time(proposal.act.not_after.seconds())));
+    ui::line(&format!(
+        "  others agree with   wargate approve {} {}",
+        named(&proposal.log),
+        short(&proposal.id)
+    ));
+}
+
+/// A log as commands name it.
+pub(crate) fn named(log: &LogName) -> &str {
+    if *log == LogName::Operator { "operator" } else { log.as_str() }
+}
+
+/// The beginning of a proposal's id that tells it from others.
+pub(crate) fn short(id: &Digest) -> String {
+    id.to_hex().chars().take(SHORT_ID_DIGITS).collect()
+}
+
+/// Writes a request into a new file, and says what to do with it.
+pub(crate) fn write_new(path: &Path, request: &Request) -> Result<(), CommandError> {
     let failed =
         |cause: String| CommandError::config(format!("couldn't write `{}`: {cause}", path.display()));
     let text = request.to_text().map_err(|error| failed(error.to_string()))?;
     let file = std::fs::File::create_new(path);
     let mut file = file.map_err(|error| failed(error.to_string()).hint("--propose names another file"))?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| failed(error.to_string()))
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    ui::note(&format!(
+        "written to {}: `wargate sign` adds a signature, `wargate submit` hands it in",
+        path.display()
+    ));
+    Ok(())
 }
 
 /// Reads a public key's text, for a command's option.

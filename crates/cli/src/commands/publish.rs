@@ -7,13 +7,14 @@ use bytes::Bytes;
 use clap::Args;
 use semver::Version;
 use serde_json::{Value, json};
-use wargate_client::{NewRelease, Preparation, PreparedRelease, Published, Registry, prepare};
+use wargate_client::{NewRelease, Preparation, PreparedRelease, Published, Registry, Sent, prepare};
 use wargate_component::limits::WASM_BYTES_MAX;
 use wargate_component::manifest::{Layer, artifact};
 use wargate_component::{Inspection, agree, inspect};
 use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
 
+use super::acting::waits;
 use super::remote::{Reference, Remote, failed, pin_store, tell, tell_first_use, tell_json, time};
 use crate::error::{CommandError, Kind};
 use crate::keys::random;
@@ -65,7 +66,13 @@ impl Publish {
                     self.tell_plan(&registry, &prepared, &inspection);
                     return Ok(());
                 }
-                Some(prepared.send(&registry).await.map_err(|error| failed(&error))?)
+                match prepared.send(&registry).await.map_err(|error| failed(&error))? {
+                    Sent::Published(published) => Some(published),
+                    Sent::Proposed(proposal) => {
+                        waits(&self.remote, &proposal);
+                        return Ok(());
+                    }
+                }
             }
             Preparation::Before(proven) => {
                 tell_first_use(&registry, &proven);
@@ -137,6 +144,9 @@ impl Publish {
             time(act.not_after.seconds())
         ));
         ui::line(&format!("  registry      {} at {}", prepared.proven.root, registry.url()));
+        if let Some(lacks) = &prepared.lacks {
+            ui::line(&format!("  waits, since  {lacks}"));
+        }
         ui::line("nothing was sent");
     }
 }
@@ -155,6 +165,7 @@ fn plan(registry: &Registry, prepared: &PreparedRelease, inspection: &Inspection
         "startsNamespace": prepared.starts_namespace,
         "startsPackage": prepared.starts_package,
         "needsRegistry": prepared.needs_registry,
+        "lacks": prepared.lacks,
         "keyId": prepared.key_id().to_string(),
         "notBefore": time(act.not_before.seconds()),
         "notAfter": time(act.not_after.seconds()),

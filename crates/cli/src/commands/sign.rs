@@ -1,66 +1,67 @@
-//! `wargate sign` and `wargate submit`: what becomes of a request file.
+//! `wargate sign` and `wargate submit`: what becomes of a request file, and of a release that the registry signed for
+//! somebody.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use wargate_client::{REQUEST_BYTES_MAX, Request};
-use wargate_core::act::{Act, endorse};
+use semver::Version;
+use wargate_client::{Bench, REQUEST_BYTES_MAX, Request};
+use wargate_core::act::{Act, AnnotationKind, Step};
+use wargate_core::name::LogName;
 
-use super::acting::{hand_in, now, refuse_what_never_holds, tell};
-use super::remote::{Remote, pin_store, told};
+use super::acting::{Acting, agree, hand_in, judge, now, tell};
+use super::remote::{Reference, Remote, pin_store};
 use crate::error::{CommandError, Kind};
-use crate::secret::KeyArg;
 use crate::ui;
 
 #[derive(Debug, Args)]
 pub(crate) struct Sign {
-    /// The request
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Only show what it does
-    #[arg(long)]
-    dry_run: bool,
+    /// The request; or a release that the registry signed for somebody, to make it its publishers' own
+    #[arg(value_name = "FILE or NS:NAME@VERSION")]
+    what: String,
     #[command(flatten)]
-    key: KeyArg,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    acting: Acting,
 }
 
 impl Sign {
-    /// Asks nobody: what is needed is in the file.
-    pub(crate) fn run(self) -> Result<(), CommandError> {
-        let outcome = self.sign();
-        told(self.json, outcome)
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        let file = Path::new(&self.what);
+        if !file.exists()
+            && let Ok(Reference { name, version: Some(version) }) = self.what.parse()
+        {
+            return self.acting.try_run(&LogName::Package(name), |bench| endorse(bench, &version)).await;
+        }
+        self.acting.remote.told(self.sign(file))
     }
 
-    fn sign(&self) -> Result<(), CommandError> {
-        let mut request = read(&self.file)?;
+    /// Asks nobody: what is needed is in the file.
+    fn sign(&self, file: &Path) -> Result<(), CommandError> {
+        let Acting { key, dry_run, .. } = &self.acting;
+        let json = self.acting.remote.json;
+        let mut request = read(file)?;
         let act = Act::decode(&request.act).map_err(|error| CommandError::config(error.to_string()))?;
         check_registry(&request)?;
-        refuse_what_never_holds(&request, now())?;
-        if self.dry_run {
-            tell(&request, &act, now(), self.json);
+        if *dry_run {
+            judge(&request, now())?;
+            tell(&request, &act, now(), json);
             return Ok(());
         }
-        let key = self.key.load()?;
-        let id = key.public().id();
-        if request.endorsements.iter().any(|one| one.key_id == id) {
-            return Err(CommandError::config(format!("key {id} has signed it already")));
-        }
-        if !request.bench.has_a_say(&id, &act, now()) {
-            let reason = format!("key {id} has no say in this act: it is in no live role");
-            return Err(CommandError::new(Kind::Denied, reason));
-        }
-        let signed =
-            endorse(&request.act, &key).map_err(|error| CommandError::internal(error.to_string()))?;
-        request.endorsements.push(signed);
-        refuse_what_never_holds(&request, now())?;
-        replace(&self.file, &request)?;
-        tell(&request, &act, now(), self.json);
+        agree(&mut request, &act, key)?;
+        replace(file, &request)?;
+        tell(&request, &act, now(), json);
         Ok(())
     }
+}
+
+/// Makes a release its publishers' own that the registry had signed for somebody: by its content, so that nobody agrees
+/// to other bytes than those that stand.
+fn endorse(bench: &Bench, version: &Version) -> Result<Step, CommandError> {
+    let release = bench
+        .release(version)
+        .ok_or_else(|| CommandError::new(Kind::Denied, format!("{} has no version {version}", bench.log)))?;
+    let (subject, value) = (version.to_string(), release.content.to_string());
+    Ok(Step::Annotate { kind: AnnotationKind::Endorse, subject, value })
 }
 
 /// A registry that is pinned is the one that the act names.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::carry::Opened;
 use super::{Context, Refusal, State};
-use crate::act::{Act, Step};
+use crate::act::{Act, Endorsement, Step};
 use crate::key::{KeyId, PublicKey};
 use crate::name::LogName;
 use crate::time::Time;
@@ -32,14 +32,36 @@ impl<'a> Endorsers<'a> {
         let live = |state: &'a State| state.live_at(self.time).find_map(|role| role.keys.get(id));
         // A key that a step names is in a live role after it, or the step fails.
         let named = |step: &'a Step| step.lets_in().iter().find(|key| key.id() == *id);
+        live(self.state)
+            .or_else(|| self.act.steps.iter().find_map(named))
+            .or_else(|| self.above().and_then(live))
+    }
+
+    /// Those of the endorsements that are by somebody who has a say, as a record holds them.
+    pub(super) fn counted(&self, endorsements: &[Endorsement]) -> Vec<Endorsement> {
+        let has_a_say = |endorsement: &&Endorsement| self.key(&endorsement.key_id).is_some();
+        let mut counted: Vec<Endorsement> = endorsements.iter().filter(has_a_say).cloned().collect();
+        counted.sort_by_key(|endorsement| endorsement.key_id);
+        counted.dedup_by_key(|endorsement| endorsement.key_id);
+        counted
+    }
+
+    /// Everybody who has a say.
+    pub(super) fn everybody(&self) -> BTreeSet<KeyId> {
+        let live = |state: &'a State| state.live_at(self.time).flat_map(|role| role.keys.keys().copied());
+        let named = self.act.steps.iter().flat_map(Step::lets_in).map(PublicKey::id);
+        live(self.state).chain(self.above().into_iter().flat_map(live)).chain(named).collect()
+    }
+
+    /// The layer above, if it has a say.
+    fn above(&self) -> Option<&'a State> {
         let by_above = |step: &Step| matches!(step, Step::Init { .. } | Step::Recover { .. });
-        let above = || match self.state.log {
+        match self.state.log {
             _ if !self.act.steps.iter().any(by_above) => None,
             LogName::Operator => None,
             LogName::Namespace(_) => self.context.operator,
             LogName::Package(_) => self.context.namespace,
-        };
-        live(self.state).or_else(|| self.act.steps.iter().find_map(named)).or_else(|| above().and_then(live))
+        }
     }
 
     /// A record's endorsements: sorted by key id, each once, each by somebody who has a say.

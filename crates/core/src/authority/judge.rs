@@ -161,15 +161,7 @@ impl State {
     ) -> Result<Carried, Refusal> {
         let parsed = Act::decode(act)?;
         let endorsers = Endorsers { state: self, context, act: &parsed, time };
-        let mut endorsements: Vec<Endorsement> = endorsements
-            .iter()
-            .filter(|endorsement| endorsers.key(&endorsement.key_id).is_some())
-            .cloned()
-            .collect();
-        endorsements.sort_by_key(|endorsement| endorsement.key_id);
-        endorsements.dedup_by_key(|endorsement| endorsement.key_id);
-        let entries = Entries::none(self.log.layer());
-        let mut opened = Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements };
+        let mut opened = self.opening(act, endorsers.counted(endorsements), time);
         self.check_time(context, time)?;
         self.check_act(context, &parsed, &opened)?;
         let signers = endorsers.check(&opened, signatures)?;
@@ -191,6 +183,12 @@ impl State {
             return Err(no_commit_key(*commit_key));
         }
         Ok(Carried { contents, changes })
+    }
+
+    /// The next record for an act, without the entries that stand for it.
+    pub(super) fn opening(&self, act: &[u8], endorsements: Vec<Endorsement>, time: Time) -> Opened {
+        let entries = Entries::none(self.log.layer());
+        Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements }
     }
 
     /// Judges the next record.
@@ -282,7 +280,7 @@ impl State {
     }
 
     /// The act is for this log of this registry, now, and for the first time.
-    fn check_act(&self, context: &Context<'_>, act: &Act, opened: &Opened) -> Result<(), Refusal> {
+    pub(super) fn check_act(&self, context: &Context<'_>, act: &Act, opened: &Opened) -> Result<(), Refusal> {
         if act.log != self.log.log_id() {
             return Err(Refusal::Elsewhere { what: "log" });
         }
@@ -307,7 +305,7 @@ impl State {
         act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
     }
 
-    fn doing<'a>(
+    pub(super) fn doing<'a>(
         &'a self,
         context: &'a Context<'a>,
         opened: &Opened,
@@ -335,7 +333,7 @@ impl State {
     }
 
     /// Does an act: what it changes, and the v1 entries that stand for it.
-    fn perform(
+    pub(super) fn perform(
         &self,
         act: &Act,
         opened: &Opened,
@@ -462,7 +460,7 @@ fn check_kind(step: &Step, log: &LogName) -> Result<(), Refusal> {
 }
 
 /// The first record is signed by the key of its v1 `init`, or v1 clients would stop at it.
-fn check_first_signer(entries: &Entries, signer: &KeyId) -> Result<(), Refusal> {
+pub(super) fn check_first_signer(entries: &Entries, signer: &KeyId) -> Result<(), Refusal> {
     match entries {
         Entries::Operator(entries) => match entries.first() {
             Some(OperatorEntry::Init { key }) if key.id() != *signer => {

@@ -20,6 +20,7 @@ mod model;
 mod named_attacks;
 mod operators;
 mod policies;
+mod proposals;
 mod recoveries;
 mod releases;
 mod replay;

@@ -8,14 +8,15 @@ use crate::db::{DbError, Statement};
 use crate::error::Error;
 use crate::limits::{GARBAGE_ROWS_PER_STEP, REFUSALS_KEPT, SOURCING_LIFE, UPLOAD_SESSION_LIFE};
 use crate::objects;
-use crate::tables::{garbage, records};
+use crate::tables::{garbage, proposals, records};
 
 /// Removes what outlived its time.
 pub(super) async fn collect(round: &mut Round<'_>) -> Result<(), Error> {
     sessions(round);
     uploads(round).await?;
     sourcing(round).await?;
-    refusals(round).await
+    refusals(round).await?;
+    proposals(round).await
 }
 
 fn sessions(round: &mut Round<'_>) {
@@ -94,6 +95,27 @@ async fn refusals(round: &mut Round<'_>) -> Result<(), Error> {
             tracing::debug!(rows = rows.len(), reason = "they were told for long enough", "forgot refusals");
         }
         round.count(Garbage::Refusals, rows.len() as u64, rows.iter().map(|row| row.bytes).sum());
+    }
+    Ok(())
+}
+
+/// Forgets acts that can be done no more: their windows ended.
+async fn proposals(round: &mut Round<'_>) -> Result<(), Error> {
+    let before_ms = round.now_ms;
+    while round.goes_on() {
+        let rows = round.ask(proposals::select_ended(before_ms, GARBAGE_ROWS_PER_STEP)).await?;
+        let rows = proposals::rows(rows)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        round.count(Garbage::Proposals, rows.len() as u64, rows.iter().map(|row| row.act.len() as u64).sum());
+        if round.dry_run {
+            return Ok(());
+        }
+        round.ground.db.write(rows.iter().flat_map(|row| proposals::delete(&row.id)).collect()).await?;
+        for row in &rows {
+            tracing::info!(id = %row.id, log = %row.log, reason = "its time is over", "forgot a proposal");
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::Repository;
 use crate::access::Action;
 use crate::db::{Batch, DbError};
 use crate::error::Error;
-use crate::tables::references;
+use crate::tables::{proposals, references};
 
 impl Repository {
     /// Removes a tag; or a manifest with all its tags.
@@ -28,7 +28,7 @@ impl Repository {
             Reference::Digest(digest) => match self.known_as(digest).await? {
                 None => return Err(self.unknown(reference).await?),
                 Some(known) => {
-                    self.check_not_released(&known, &digest.to_string()).await?;
+                    self.check_not_needed(&known, &digest.to_string()).await?;
                     references::delete_manifest(self.name(), &known).into()
                 }
             },
@@ -48,7 +48,7 @@ impl Repository {
         let unknown = || Error::UnknownBlob { repository: self.name().clone(), digest: *digest };
         let known = self.known_as(digest).await?.ok_or_else(unknown)?;
         let _alone = self.shared.releasing.delete(&self.name).await;
-        self.check_not_released(&known, &digest.to_string()).await?;
+        self.check_not_needed(&known, &digest.to_string()).await?;
         match self.shared.db.write(vec![references::delete_link(self.name(), &known)]).await {
             Err(DbError::Conflict { .. }) => Err(unknown()),
             done => Ok(done?),
@@ -67,12 +67,20 @@ impl Repository {
         }
     }
 
-    async fn check_not_released(&self, digest: &Digest, what: &str) -> Result<(), Error> {
+    async fn check_not_needed(&self, digest: &Digest, what: &str) -> Result<(), Error> {
         let Some(name) = self.package() else { return Ok(()) };
-        let statement = references::select_released(&LogId::package(&name), self.name(), digest);
-        match self.shared.db.read(vec![statement]).await?.pop() {
-            Some(rows) if !rows.is_empty() => Err(Error::Released { name, what: what.to_owned() }),
-            _ => Ok(()),
+        let log = LogId::package(&name);
+        let statements = vec![
+            references::select_released(&log, self.name(), digest),
+            proposals::select_needing(&log, digest),
+        ];
+        let mut answers = self.shared.db.read(statements).await?.into_iter();
+        let mut any = || answers.next().is_some_and(|rows| !rows.is_empty());
+        let what = what.to_owned();
+        match (any(), any()) {
+            (true, _) => Err(Error::Released { name, what }),
+            (false, true) => Err(Error::Proposed { name, what }),
+            (false, false) => Ok(()),
         }
     }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use wargate_core::digest::Digest;
 use wargate_wire::oci::manifest::{Descriptor, Manifest};
-use wargate_wire::oci::reference::ContentDigest;
+use wargate_wire::oci::reference::{ContentDigest, RepositoryName};
 
 use super::Repository;
 use crate::content::HostedContent;
+use crate::content_cache;
 use crate::db::{Batch, Db};
 use crate::error::Error;
+use crate::shared::Shared;
 use crate::tables::references::{self, UnreadRow};
 use crate::tables::repositories;
 
@@ -36,6 +38,20 @@ pub(crate) fn parts(manifest: &Manifest) -> impl Iterator<Item = Part<'_>> {
     });
     let children = manifest.manifests.iter();
     blobs.chain(children.map(|descriptor| Part { descriptor, is_blob: false, is_required: true }))
+}
+
+/// Whether a manifest was pushed to a repository that is a Wasm artifact with this content.
+pub(crate) async fn is_artifact_of(
+    shared: &Shared,
+    repository: &RepositoryName,
+    manifest: &Digest,
+    content: &Digest,
+) -> Result<bool, Error> {
+    let rows = shared.db.read(vec![repositories::select_manifest(repository, manifest)]).await?.pop();
+    let Some(row) = repositories::manifest(rows.unwrap_or_default())? else { return Ok(false) };
+    let Some(hosted) = content_cache::hosted(shared, &row.digest, row.size).await? else { return Ok(false) };
+    let parsed = Manifest::parse(Some(&row.media_type), &hosted.bytes().await?);
+    Ok(parsed.is_ok_and(|parsed| parsed.wasm().is_some_and(|artifact| artifact.content_hash == *content)))
 }
 
 impl Repository {

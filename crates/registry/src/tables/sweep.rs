@@ -35,6 +35,7 @@ macro_rules! manifest_is_needed {
                     where p.repository = manifests.repository and p.manifest = manifests.digest \
                     and replace(l.name, ':', '/') = manifests.repository \
                     and coalesce(r.manifest, d.manifest, manifests.digest) = manifests.digest) \
+         or exists (select 1 from proposal_content w where w.digest = manifests.digest) \
          or exists (select 1 from unread_manifests u where u.repository = manifests.repository))"
     };
 }
@@ -45,6 +46,7 @@ macro_rules! content_is_named {
     () => {
         "(exists (select 1 from blob_links b where b.digest = content.digest) \
          or exists (select 1 from manifests m where m.digest = content.digest) \
+         or exists (select 1 from proposal_content w where w.digest = content.digest) \
          or exists (select 1 from releases r where r.content = content.digest))"
     };
 }

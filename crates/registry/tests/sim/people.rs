@@ -9,7 +9,7 @@ use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId, RecordId};
 use wargate_core::name::{LogName, PackageName};
 use wargate_registry::clock::Clock as _;
-use wargate_registry::{Error, RecordStatus, Registry, SignedAct, SignedRecord};
+use wargate_registry::{Error, HandedIn, RecordStatus, Registry, SignedAct, SignedRecord};
 
 use crate::book::Book;
 use crate::keeper::Keeper;
@@ -291,13 +291,23 @@ impl Owner {
     async fn submit(registry: &Registry, act: &SignedAct, wasm: &[u8]) -> Result<(), Error> {
         match registry.submit(act.clone(), WAIT).await {
             Err(Error::UnknownContent { .. }) => {}
-            done => return done.map(drop),
+            done => return done.and_then(carried),
         }
         let mut arriving = registry.begin_act_content(act, None).await?;
         for piece in wasm.chunks(50_000) {
             arriving.write(Bytes::copy_from_slice(piece)).await?;
         }
         arriving.finish().await?;
-        registry.submit(act.clone(), WAIT).await.map(drop)
+        registry.submit(act.clone(), WAIT).await.and_then(carried)
+    }
+}
+
+/// Nobody else has to agree to what an owner does alone.
+fn carried(handed_in: HandedIn) -> Result<(), Error> {
+    match handed_in {
+        HandedIn::Carried(_) => Ok(()),
+        HandedIn::Proposed(proposal) => {
+            Err(Error::Denied { reason: format!("it waits: {}", proposal.lacks.unwrap_or_default()) })
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) use error::Failed;
 
 mod acts;
 pub(super) mod error;
+mod proposals;
 mod submit;
 
 /// All routes of this door.
@@ -22,6 +23,9 @@ pub(crate) fn routes() -> Router<Mount> {
         .route("/api/openapi.json", get(async || http::json(StatusCode::OK, &openapi())))
         .route("/api/packages/{namespace}/{name}/releases", post(submit::release))
         .route("/api/acts", post(acts::carry))
+        .route("/api/proposals", get(proposals::list))
+        .route("/api/proposals/{id}", get(proposals::one))
+        .route("/api/proposals/{id}/reject", post(proposals::reject))
 }
 
 /// A part of a path.

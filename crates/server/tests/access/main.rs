@@ -24,6 +24,7 @@ use wargate_core::act::{AnnotationKind, Step};
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId};
 use wargate_core::name::LogName;
+use wargate_registry::{HandedIn, SignedAct};
 use wargate_wire::api::{ActBody, EndorsementBody, SignedActBody};
 use wargate_wire::text::Base64;
 use wargate_wire::warg::EnvelopeBody;
@@ -95,6 +96,7 @@ impl Site {
         let mut all = public(world);
         all.extend(read(world));
         all.extend(self.write(caller).await);
+        all.extend(self.proposals(caller).await);
         all
     }
 
@@ -137,11 +139,10 @@ impl Site {
             .bytes("multipart/form-data; boundary=cut", &form)
     }
 
-    /// An act on the private namespace itself, by the key that owns it.
-    fn act_on_namespace(&self, caller: &str) -> Asked {
-        let owner = support::key(4);
+    /// An act on the private namespace itself.
+    fn namespace_act(&self, value: &str) -> (LogName, Vec<u8>) {
         let log = LogName::Namespace("secret".parse().unwrap());
-        let value = format!("{caller} was here");
+        let value = value.to_owned();
         let note = Step::Annotate { kind: AnnotationKind::Note, subject: String::new(), value };
         let act = wargate_core::act::Act {
             root: self.registry.snapshot().root().copied(),
@@ -151,10 +152,31 @@ impl Site {
             not_after: self.now().plus_seconds(600),
             nonce: [2; 16],
         };
-        let act = act.encode();
+        (log, act.encode())
+    }
+
+    /// The same, by the key that owns it.
+    fn act_on_namespace(&self, caller: &str) -> Asked {
+        let owner = support::key(4);
+        let (log, act) = self.namespace_act(&format!("{caller} was here"));
         let endorsements = vec![EndorsementBody::from(&wargate_core::act::endorse(&act, &owner).unwrap())];
         let body = ActBody { log: log.as_str().to_owned(), act: Base64(act), endorsements };
         ask("/api/acts", Kind::Write, "POST", "/api/acts").json(&serde_json::to_value(body).unwrap())
+    }
+
+    /// What waits there for its owner to agree.
+    async fn proposals(&self, caller: &str) -> Vec<Asked> {
+        let (log, act) = self.namespace_act(&format!("{caller} waits here"));
+        let signed = SignedAct { log, act: act.into(), endorsements: Vec::new() };
+        let handed_in = self.registry.submit(signed, WAIT).await.unwrap();
+        let HandedIn::Proposed(proposal) = handed_in else { panic!("{handed_in:?}") };
+        let one = format!("/api/proposals/{}", proposal.id);
+        let rejection = json!({ "log": "secret", "reason": "no" });
+        vec![
+            ask("/api/proposals", Kind::Write, "GET", "/api/proposals?log=secret"),
+            ask("/api/proposals/{id}", Kind::Write, "GET", format!("{one}?log=secret")),
+            ask("/api/proposals/{id}/reject", Kind::Write, "POST", format!("{one}/reject")).json(&rejection),
+        ]
     }
 
     async fn write(&self, caller: &str) -> Vec<Asked> {
@@ -355,7 +377,7 @@ fn every_route_is_in_the_table() {
     };
     let mut asked: BTreeSet<String> =
         public(&world).iter().chain(&read(&world)).map(|one| one.route.to_owned()).collect();
-    // Written by `Site::write`, or asked for by name in `flow`.
+    // Written by `Site::write` and `Site::proposals`, or asked for by name in `flow`.
     for route in [
         "/v1/package/{log}/record",
         "/v1/package/{log}/record/{record}/content/{digest}",
@@ -363,6 +385,9 @@ fn every_route_is_in_the_table() {
         "/v2/",
         "/api/packages/{namespace}/{name}/releases",
         "/api/acts",
+        "/api/proposals",
+        "/api/proposals/{id}",
+        "/api/proposals/{id}/reject",
     ] {
         asked.insert(route.to_owned());
     }

@@ -2,6 +2,7 @@
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use wargate_core::act::Endorsement;
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
@@ -48,6 +49,66 @@ pub struct CarriedBody {
     pub registry_index: u64,
     /// Whether everything that it releases was released before, with the same content.
     pub before: bool,
+}
+
+/// An act that waits for more to agree: the answer 202 to an act that was handed in, and an element of
+/// [`ProposalList`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalBody {
+    /// The act's digest, by which it is known.
+    #[schema(value_type = String)]
+    pub proposal: Text<Digest>,
+    /// Whose log: a package's or namespace's name; empty for the operator's.
+    pub log: String,
+    /// What it does, step by step, for people.
+    pub says: Vec<String>,
+    /// What it lacks, in words; null once it was turned down.
+    pub lacks: Option<String>,
+    /// The account that handed it in; null if it did not say who it is.
+    pub handed_in_by: Option<String>,
+    /// When it was handed in.
+    #[schema(format = DateTime)]
+    pub handed_in: String,
+    /// Until when others can agree.
+    #[schema(format = DateTime)]
+    pub not_after: String,
+    /// Why it was turned down; null while it waits.
+    pub rejected: Option<String>,
+    /// The exact bytes that its endorsers sign.
+    #[schema(value_type = String)]
+    pub act: Base64,
+    /// Who agreed so far.
+    #[schema(value_type = Vec<Object>)]
+    pub endorsements: Vec<EndorsementBody>,
+}
+
+/// The answer to an act that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HandedInBody<T> {
+    /// It is done.
+    Done(T),
+    /// It waits for more to agree.
+    Proposed(Box<ProposalBody>),
+}
+
+/// What waits for more to agree in one log, the oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalList {
+    /// The proposals.
+    pub proposals: Vec<ProposalBody>,
+}
+
+/// Turns a proposal down: the body of `POST /api/proposals/{id}/reject`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectBody {
+    /// Whose log it is for; empty for the operator's.
+    pub log: String,
+    /// Why, for whoever proposed it.
+    pub reason: String,
 }
 
 /// Somebody's agreement.

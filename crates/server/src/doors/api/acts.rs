@@ -3,18 +3,18 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use wargate_registry::SignedAct;
+use wargate_registry::{HandedIn, SignedAct};
 use wargate_wire::api::{ActBody, CarriedBody};
 use wargate_wire::text::Text;
 
 use super::error::Failed;
-use super::parse;
+use super::{parse, proposals};
 use crate::http;
 use crate::http::body;
 use crate::limits::{ACT_BODY_BYTES_MAX, RELEASE_WAIT};
 use crate::router::Door;
 
-/// Takes in an act with its endorsements, as JSON.
+/// Takes in an act with its endorsements, as JSON. Where more must agree the answer is 202 and the proposal.
 pub(super) async fn carry(door: Door, headers: HeaderMap, body: Body) -> Result<Response, Failed> {
     let bytes = body::read_whole(&headers, body, ACT_BODY_BYTES_MAX).await?;
     let body: ActBody = serde_json::from_slice(&bytes)
@@ -24,7 +24,12 @@ pub(super) async fn carry(door: Door, headers: HeaderMap, body: Body) -> Result<
         act: body.act.0.into(),
         endorsements: body.endorsements.into_iter().map(Into::into).collect(),
     };
-    let submitted = door.registry.submit(act, RELEASE_WAIT).await?;
+    let submitted = match door.registry.submit(act, RELEASE_WAIT).await? {
+        HandedIn::Carried(submitted) => submitted,
+        HandedIn::Proposed(proposal) => {
+            return Ok(http::json(StatusCode::ACCEPTED, &proposals::told(*proposal)));
+        }
+    };
     let status = if submitted.before { StatusCode::OK } else { StatusCode::CREATED };
     let told = CarriedBody {
         record_id: Text(submitted.record),

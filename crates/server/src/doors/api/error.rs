@@ -102,6 +102,10 @@ impl From<Error> for Failed {
             Error::UnknownBlob { .. } => unknown("blob-unknown"),
             Error::UnknownUpload { .. } => unknown("upload-unknown"),
             Error::UnknownLog { .. } => unknown("log-unknown"),
+            Error::UnknownProposal { .. } => {
+                unknown("proposal-unknown").hint("`wargate proposals NS:NAME` lists those that wait")
+            }
+            Error::Proposed { .. } => one(StatusCode::CONFLICT, "proposed"),
             Error::UnknownRecord { .. } | Error::UnknownFetchToken { .. } => unknown("record-unknown"),
             Error::UnknownSize { .. } => unknown("checkpoint-unknown"),
             Error::NoLongerKept { .. } => one(StatusCode::GONE, "no-longer-kept"),

@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use wargate_core::act::{Act, Step};
 use wargate_core::name::{LogName, PackageName};
-use wargate_registry::{SignedAct, Submitted};
+use wargate_registry::{HandedIn, SignedAct, Submitted};
 use wargate_wire::api::{ACT_FIELD, CONTENT_FIELD, ReleasedBody, SignedActBody};
 use wargate_wire::text::Text;
 
 use super::error::Failed;
-use super::parse;
+use super::{parse, proposals};
 use crate::http;
 use crate::http::form::Form;
 use crate::limits::{ACT_BODY_BYTES_MAX, REFUSED_FORM_BYTES_MAX, RELEASE_WAIT};
@@ -30,12 +30,17 @@ pub(super) async fn release(
     if outcome.is_err() {
         form.drain(REFUSED_FORM_BYTES_MAX).await;
     }
-    let submitted = outcome?;
+    let submitted = match outcome? {
+        HandedIn::Carried(submitted) => submitted,
+        HandedIn::Proposed(proposal) => {
+            return Ok(http::json(StatusCode::ACCEPTED, &proposals::told(*proposal)));
+        }
+    };
     let status = if submitted.before { StatusCode::OK } else { StatusCode::CREATED };
     Ok(http::json(status, &told(name, submitted)?))
 }
 
-async fn take(door: &Door, name: &PackageName, form: &mut Form) -> Result<Submitted, Failed> {
+async fn take(door: &Door, name: &PackageName, form: &mut Form) -> Result<HandedIn, Failed> {
     if form.next_field().await?.as_deref() != Some(ACT_FIELD) {
         return Err(Failed::bad_request("the form's first field must be `act`"));
     }

@@ -90,9 +90,10 @@ pub(super) fn of(error: Error) -> Failed {
         }
         Error::DigestMismatch { .. } => one(Code::DigestInvalid),
         Error::TooLarge { .. } => with_status(Code::SizeInvalid, 413),
-        Error::LatestFollows { .. } | Error::Released { .. } | Error::Unsupported { .. } => {
-            one(Code::Unsupported)
-        }
+        Error::LatestFollows { .. }
+        | Error::Released { .. }
+        | Error::Proposed { .. }
+        | Error::Unsupported { .. } => one(Code::Unsupported),
         Error::TagMoved { .. } => with_status(Code::Denied, 412),
         Error::Busy { retry_after } => with_status(Code::TooManyRequests, 503)
             .with_header(header::RETRY_AFTER, retry_after.as_secs().to_string()),
@@ -105,6 +106,7 @@ pub(super) fn of(error: Error) -> Failed {
         // Nothing at this door asks for records.
         Error::UnknownLog { .. }
         | Error::UnknownRecord { .. }
+        | Error::UnknownProposal { .. }
         | Error::UnknownPackage { .. }
         | Error::UnknownRelease { .. }
         | Error::UnknownFetchToken { .. }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_core::act::{Identity, OnBehalfOf};
 use wargate_registry::access::Action;
-use wargate_registry::{ManifestPush, Pusher, Repository, TagCondition};
+use wargate_registry::{ManifestPush, Proposal, Pusher, Released, Repository, TagCondition};
 use wargate_wire::oci::error::{Code, OciError};
 use wargate_wire::oci::manifest::{MANIFEST_BYTES_MAX, Manifest};
 use wargate_wire::oci::path::Route;
@@ -87,6 +87,9 @@ pub(super) async fn put(
     if let Some(subject) = &manifest.subject {
         insert(&mut response, SUBJECT, &subject.digest.to_string());
     }
+    if let Some(Released::Proposed(proposal)) = &pushed.release {
+        warn(&mut response, &awaits(proposal));
+    }
     for tag in tags {
         if let Ok(tag) = HeaderValue::from_str(tag.as_str()) {
             response.headers_mut().append(TAG, tag);
@@ -140,6 +143,16 @@ fn pusher(door: &Door) -> OnBehalfOf {
         issuer: door.registry.origin().to_owned(),
         subject: door.registry.caller().account().unwrap_or("anonymous").to_owned(),
     }
+}
+
+/// What a pushed release waits for, and how to give it.
+fn awaits(proposal: &Proposal) -> String {
+    let lacks = proposal.lacks.as_deref().unwrap_or_default();
+    format!(
+        "not released yet: {lacks}. The tag appears once they approve: wargate approve {} {}",
+        proposal.signed.log.as_str(),
+        proposal.id
+    )
 }
 
 /// A warning that clients print.

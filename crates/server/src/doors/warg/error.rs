@@ -69,6 +69,8 @@ impl From<Error> for Failed {
             | Error::UnknownUpload { .. }
             | Error::MissingParts { .. }
             | Error::Released { .. }
+            | Error::Proposed { .. }
+            | Error::UnknownProposal { .. }
             | Error::TagMoved { .. }
             | Error::LatestFollows { .. } => message(StatusCode::NOT_FOUND, text),
             Error::UnknownLog { log } => entity(StatusCode::NOT_FOUND, EntityType::Log, &log),

@@ -2,6 +2,8 @@
 //! loss, and what those see of it who only read.
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod proposals;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::Output;
@@ -76,8 +78,11 @@ fn two_people_claim_a_namespace_through_a_request() {
     let scene = Scene::new();
     let [one, two, stranger] = ["one", "two", "stranger"].map(|name| scene.key(name));
     let claim = ["claim", "acme", "--to", &one.public, "--to", &two.public, "--threshold", "2"];
-    // One of them alone is told what is missing, before anything is sent.
-    scene.refused(&[&claim[..], &["--key", &one.file]].concat(), &["needs the agreement of 2", "--propose"]);
+    // Who is none of them is told what is missing, before anything is sent.
+    scene.refused(
+        &[&claim[..], &["--key", &stranger.file]].concat(),
+        &["needs the agreement of 2", "--propose"],
+    );
     let request = scene.path("claim.json").to_str().unwrap().to_owned();
     let told = scene.ok(&[&claim[..], &["--propose", &request]].concat());
     assert!(told.contains("begins the log, owned by") && told.contains("it has 0"), "{told}");
@@ -87,7 +92,7 @@ fn two_people_claim_a_namespace_through_a_request() {
     let lacks = scene.json(&["sign", &request, "--key", &one.file]);
     assert!(lacks["lacks"].as_str().unwrap().contains("it has 1"), "{lacks}");
     scene.refused(&["sign", &request, "--key", &one.file], &["has signed it already"]);
-    scene.refused(&["submit", &request], &["needs the agreement of 2"]);
+    assert!(scene.ok(&["submit", &request]).contains("it waits at the registry until"));
     let whole = scene.json(&["sign", &request, "--key", &two.file]);
     assert_eq!((&whole["lacks"], whole["signedBy"].as_array().unwrap().len()), (&Value::Null, 2));
     assert_eq!(scene.json(&["submit", &request])["registryIndex"], 1);
@@ -96,8 +101,8 @@ fn two_people_claim_a_namespace_through_a_request() {
     // Both must agree from now on, and to each package that begins.
     let grant = ["grant", "acme", "starters", "--to", &stranger.public, "--may", "init", "--over", "h*"];
     scene.refused(
-        &[&grant[..], &["--key", &two.file]].concat(),
-        &["2 keys of the role `owner`, it has 1", &one.id],
+        &[&grant[..], &["--key", &stranger.file]].concat(),
+        &["2 keys of the role `owner`, it has 0", &one.id],
     );
     let wasm = scene.wasm("hello");
     scene.refused(&["publish", &wasm, "acme:hello@1.0.0", "--key", &one.file], &["error[denied]"]);
@@ -241,10 +246,8 @@ fn a_policy_of_two_persons_holds_for_the_packages_of_a_namespace() {
     scene.refused(&[&release[..], &by_boss].concat(), &["two persons are demanded"]);
     scene.ok(&[&release[..], &["--threshold", "2"], &by_boss].concat());
     let wasm = scene.wasm("alone");
-    scene.refused(
-        &["publish", &wasm, "acme:hello@1.1.0", "--key", &one.file],
-        &["2 keys of the role `team`, it has 1"],
-    );
+    let told = scene.ok(&["publish", &wasm, "acme:hello@1.1.0", "--key", &one.file]);
+    assert!(told.contains("2 keys of the role `team`, it has 1"), "{told}");
     scene
         .refused(&["publish", &wasm, "acme:other@1.0.0", "--key", &boss.file], &["two persons are demanded"]);
 }

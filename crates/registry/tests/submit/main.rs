@@ -6,6 +6,8 @@
     reason = "a test ends where something fails, and waits for real"
 )]
 
+mod proposals;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;
@@ -21,11 +23,11 @@ use wargate_core::name::{LogName, PackageName};
 use wargate_core::verify::{GivenRecord, Layers, PackageLog, judge_layers};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::ENDORSEMENTS_MAX;
-use wargate_registry::{CustodialRelease, Error, Registry, Released, SignedAct, Submitted};
+use wargate_registry::{CustodialRelease, Error, HandedIn, Registry, Released, SignedAct, Submitted};
 
 /// A registry and what the acts of its users are made of.
 struct World {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     clock: Arc<TestClock>,
     registry: Registry,
     root: RecordId,
@@ -42,7 +44,7 @@ impl World {
         let registry = Registry::open(config, db, objects, clock.clone(), Some(genesis)).await.unwrap();
         let root =
             records(&registry, LogId::operator()).await[0].envelope.record_id(LogName::Operator.layer());
-        Self { _dir: dir, clock, registry, root }
+        Self { dir, clock, registry, root }
     }
 
     /// An act on a package's log as a user makes it; the nonce is the number.
@@ -68,7 +70,7 @@ impl World {
             arriving.write(Bytes::copy_from_slice(piece)).await?;
         }
         arriving.finish().await?;
-        self.registry.submit(act.clone(), WAIT).await
+        self.registry.submit(act.clone(), WAIT).await.map(only)
     }
 
     fn size(&self) -> u64 {
@@ -124,6 +126,15 @@ fn signed(name: &str, act: &Act, by: &[SecretKey]) -> SignedAct {
     SignedAct { log: LogName::Package(name.parse().unwrap()), act, endorsements }
 }
 
+/// What lacks nobody's agreement.
+#[track_caller]
+fn only(handed_in: HandedIn) -> Submitted {
+    match handed_in {
+        HandedIn::Carried(submitted) => submitted,
+        HandedIn::Proposed(proposal) => panic!("it waits: {proposal:?}"),
+    }
+}
+
 #[track_caller]
 fn denied(outcome: Result<Submitted, Error>, words: &[&str]) {
     let Err(Error::Denied { reason }) = outcome else { panic!("expected a denial, got {outcome:?}") };
@@ -151,7 +162,11 @@ async fn a_first_release_by_a_key_of_ones_own_starts_namespace_and_package() {
     assert_eq!(world.submit(&second, &module(b"two")).await.unwrap().index, 3);
     // Somebody else's package in a namespace that is the registry's own.
     let third = world.first("acme:other", 11, &content);
-    assert_eq!(world.registry.submit(third, WAIT).await.unwrap().index, 4, "the content is here already");
+    assert_eq!(
+        only(world.registry.submit(third, WAIT).await.unwrap()).index,
+        4,
+        "the content is here already"
+    );
 
     let layers = world.judged("acme:hello").await;
     let Some(PackageLog::Delegated { state, facts }) = layers.package else { panic!("it is delegated") };
@@ -243,7 +258,7 @@ async fn the_same_again_is_the_same_release() {
     // Another act that releases the same, later.
     world.clock.advance(std::time::Duration::from_secs(3600));
     let other = world.next("acme:hello", 10, "1.0.0", &content);
-    assert_eq!(world.registry.submit(other, WAIT).await.unwrap(), again);
+    assert_eq!(only(world.registry.submit(other, WAIT).await.unwrap()), again);
     let changed = world.next("acme:hello", 10, "1.0.0", &module(b"changed"));
     let refused = world.submit(&changed, &module(b"changed")).await;
     assert!(matches!(refused, Err(Error::AlreadyReleased { .. })), "{refused:?}");
@@ -363,7 +378,7 @@ async fn the_operators_acts_are_taken_but_for_what_is_not_served() {
     };
     let refused = submit(note.clone(), 3, 2).await;
     assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
-    assert_eq!(submit(note, 4, 1).await.unwrap().index, 1);
+    assert_eq!(only(submit(note, 4, 1).await.unwrap()).index, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,256 @@
+//! An act that was handed in, held against what is known of its log and those above.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wargate_component::Inspection;
+use wargate_component::manifest::{Layer, artifact};
+use wargate_core::act::{Act, Endorsement};
+use wargate_core::authority::{self, Facts, Refusal, State, Weighed};
+use wargate_core::digest::Digest;
+use wargate_core::id::LogId;
+use wargate_core::key::KeyId;
+use wargate_core::name::{LogName, PackageName};
+use wargate_core::plan::{LogFacts, Submission, needs};
+
+use super::bench::{Bench, refused};
+use super::{SignedAct, Submitted, SubmittedRelease, check_served, releases};
+use crate::admission::Candidate;
+use crate::custody::{self, Endorsed};
+use crate::error::Error;
+use crate::facts;
+use crate::limits::ENDORSEMENTS_MAX;
+use crate::publish;
+use crate::repository;
+use crate::shared::Shared;
+use crate::tables::standing;
+
+/// An act that can be read and is for this registry, and what is known of its log and those above.
+pub(crate) struct Read<'a> {
+    signed: &'a SignedAct,
+    pub(crate) act: Act,
+    logs: BTreeMap<LogId, LogFacts>,
+}
+
+/// An act that nothing but its content speaks against, and maybe that too few agree to it.
+pub(crate) struct Judged {
+    /// The act by which its namespace begins first, if that is new.
+    pub(super) namespace: Option<Endorsed>,
+    /// The act's endorsements, with the registry's where its log begins; where some lack, those that count.
+    pub(crate) endorsements: Vec<Endorsement>,
+    /// The agreement that it lacks.
+    pub(crate) lacks: Option<Refusal>,
+}
+
+impl Judged {
+    fn of(weighed: Weighed, endorsements: Vec<Endorsement>) -> Self {
+        let (endorsements, lacks) = match weighed {
+            Weighed::Carried(_) => (endorsements, None),
+            Weighed::Proposed(proposal) => (proposal.endorsements, Some(proposal.lacks)),
+        };
+        Self { namespace: None, endorsements, lacks }
+    }
+}
+
+impl<'a> Read<'a> {
+    pub(crate) async fn new(shared: &Shared, signed: &'a SignedAct) -> Result<Self, Error> {
+        if let LogName::Package(name) = &signed.log {
+            publish::check_open(shared, &name.namespace())?;
+        }
+        let invalid = |reason: String| Error::Invalid { reason };
+        if signed.endorsements.len() > ENDORSEMENTS_MAX {
+            let reason = format!("an act has at most {ENDORSEMENTS_MAX} endorsements");
+            return Err(Error::Invalid { reason });
+        }
+        let act = Act::decode(&signed.act).map_err(|error| invalid(error.to_string()))?;
+        for (same, what) in
+            [(act.log == signed.log.log_id(), "log"), (act.root == shared.state.load().tree.root, "registry")]
+        {
+            if !same {
+                return Err(invalid(Refusal::Elsewhere { what }.to_string()));
+            }
+        }
+        check_served(&act)?;
+        let submission = Submission::Act {
+            log: signed.log.clone(),
+            act: signed.act.clone(),
+            endorsements: signed.endorsements.clone(),
+        };
+        let (found, _) = facts::fetch(&*shared.db, &needs(&[submission])).await?;
+        Ok(Self { signed, act, logs: found.logs })
+    }
+
+    /// A delegated log that has begun.
+    fn begun(&self, log: &LogName) -> Option<(&State, &Facts)> {
+        match self.logs.get(&log.log_id()) {
+            Some(LogFacts::Delegated { state, facts }) => Some((state, facts)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn package(&self) -> Option<&PackageName> {
+        match &self.signed.log {
+            LogName::Package(name) => Some(name),
+            LogName::Namespace(_) | LogName::Operator => None,
+        }
+    }
+
+    /// The record that released all of it before, if one did.
+    pub(crate) async fn before(&self, shared: &Shared) -> Result<Option<Submitted>, Error> {
+        let (Some(name), Some((_, facts))) = (self.package(), self.begun(&self.signed.log)) else {
+            return Ok(None);
+        };
+        let mut last: Option<&authority::Release> = None;
+        let mut found = Vec::new();
+        for release in releases(&self.act) {
+            let Some(known) = facts.releases.get(&release.version) else { continue };
+            if known.content != release.content {
+                return Err(Error::AlreadyReleased {
+                    name: name.clone(),
+                    version: known.version.clone(),
+                    content: known.content,
+                });
+            }
+            last = last.filter(|last| last.place > known.place).or(Some(known));
+            let (version, content, manifest) = (known.version.clone(), known.content, known.manifest);
+            found.push(SubmittedRelease { version, content, manifest });
+        }
+        let all = found.len() == releases(&self.act).count();
+        let Some(record) = last.filter(|_| all).map(|last| last.record) else { return Ok(None) };
+        let row = shared.db.read(vec![standing::select(&self.act.log, &record, None)]).await?.pop();
+        let index = standing::one(row.unwrap_or_default())?.index;
+        let index = index.ok_or_else(|| Error::internal("find a release's record", "it is missing"))?;
+        Ok(Some(Submitted { record, index, before: true, releases: found }))
+    }
+
+    /// Judges the act as the sequencer will, if it is done now.
+    pub(crate) fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
+        if let (Some(name), Some(LogFacts::V1(_))) = (self.package(), self.logs.get(&self.act.log)) {
+            return Err(custody::not_delegated(name));
+        }
+        let begun = self.begun(&LogName::Operator);
+        let (operator, _) =
+            begun.ok_or_else(|| Error::internal("judge an act", "the operator log is missing"))?;
+        let mut bench = Bench { shared, operator, namespace: None, time: shared.log_time() };
+        let endorsements = self.signed.endorsements.clone();
+        let log = &self.signed.log;
+        let namespace = self.package().map(|name| LogName::Namespace(name.namespace()));
+        bench.namespace = namespace.as_ref().and_then(|log| self.begun(log)).map(|(state, _)| state);
+        let Some((state, facts)) = self.begun(log) else {
+            return match log {
+                LogName::Package(name) => self.judge_start(&bench, name, endorsements),
+                LogName::Namespace(_) | LogName::Operator => self.judge_claim(&bench, endorsements),
+            };
+        };
+        let weighed = bench.weigh(state, facts, &self.signed.act, &endorsements);
+        let weighed = weighed.map_err(|refusal| refused(&refusal, Some((log.as_str(), state))))?;
+        self.judged(weighed, endorsements, Some((log.as_str(), state)))
+    }
+
+    /// A stranger's agreement makes no proposal: whoever signed should know that it does not count.
+    fn judged(
+        &self,
+        weighed: Weighed,
+        endorsements: Vec<Endorsement>,
+        asked: Option<(&str, &State)>,
+    ) -> Result<Judged, Error> {
+        let mut judged = Judged::of(weighed, endorsements);
+        let Some(lacks) = &judged.lacks else { return Ok(judged) };
+        let handed_in =
+            |one: &Endorsement| self.signed.endorsements.iter().any(|own| own.key_id == one.key_id);
+        judged.endorsements.retain(handed_in);
+        if judged.endorsements.is_empty() && !self.signed.endorsements.is_empty() {
+            return Err(refused(lacks, asked));
+        }
+        Ok(judged)
+    }
+
+    /// The same where the act begins a namespace: the registry has a say where names come into being on first use.
+    fn judge_claim(&self, bench: &Bench<'_>, mut endorsements: Vec<Endorsement>) -> Result<Judged, Error> {
+        let LogName::Namespace(namespace) = &self.signed.log else {
+            return Err(Error::Invalid { reason: "the operator log begins with the registry".to_owned() });
+        };
+        let defines = |keys: &BTreeSet<KeyId>| bench.operator.define_covers(namespace, keys, bench.time);
+        self.vouch(bench.shared, &mut endorsements, defines)?;
+        let empty = State::empty(self.signed.log.clone());
+        let weighed = bench.weigh(&empty, &Facts::default(), &self.signed.act, &endorsements);
+        self.judged(weighed.map_err(|refusal| refused(&refusal, None))?, endorsements, None)
+    }
+
+    /// The same where the act begins the package: the registry has a say in a namespace that is new or its own.
+    fn judge_start(
+        &self,
+        bench: &Bench<'_>,
+        name: &PackageName,
+        mut endorsements: Vec<Endorsement>,
+    ) -> Result<Judged, Error> {
+        let shared = bench.shared;
+        let mut begun = None;
+        let fresh;
+        let namespace = match bench.namespace {
+            Some(namespace) => namespace,
+            None => {
+                let start = custody::namespace_start(shared, name)?;
+                fresh = bench.begin(&start)?;
+                begun = Some(start);
+                &fresh
+            }
+        };
+        let bench = Bench { namespace: Some(namespace), ..*bench };
+        let parent = name.namespace();
+        let asked = Some((parent.as_str(), namespace));
+        let own = |keys: &BTreeSet<KeyId>| namespace.init_covers(name.name(), keys, bench.time);
+        self.vouch(shared, &mut endorsements, own)?;
+        let empty = State::empty(self.signed.log.clone());
+        let weighed = bench.weigh(&empty, &Facts::default(), &self.signed.act, &endorsements);
+        let judged =
+            self.judged(weighed.map_err(|refusal| refused(&refusal, asked))?, endorsements, asked)?;
+        Ok(Judged { namespace: begun, ..judged })
+    }
+
+    /// Adds the publishing key's word where names come into being on first use, nobody else who may gave theirs, and
+    /// the registry may.
+    fn vouch(
+        &self,
+        shared: &Shared,
+        endorsements: &mut Vec<Endorsement>,
+        covers: impl Fn(&BTreeSet<KeyId>) -> bool,
+    ) -> Result<(), Error> {
+        let signers: BTreeSet<KeyId> = endorsements.iter().map(|endorsement| endorsement.key_id).collect();
+        if let Some(key) = shared.config.publishing_key.as_deref()
+            && shared.config.names_on_first_use
+            && !covers(&signers)
+            && covers(&BTreeSet::from([key.public().id()]))
+        {
+            endorsements.push(custody::endorse(&self.signed.act, key)?);
+        }
+        Ok(())
+    }
+
+    /// What the bytes of a release are must agree with what the act says of them; its manifest is the one that follows
+    /// from them, or one that was pushed for them.
+    pub(super) async fn check_content(
+        &self,
+        shared: &Shared,
+        digest: &Digest,
+        size: u64,
+        inspection: &Inspection,
+    ) -> Result<(), Error> {
+        let Some(name) = self.package() else { return Ok(()) };
+        for release in releases(&self.act).filter(|release| release.content == *digest) {
+            let (content, version) = (digest, &release.version);
+            shared.check_release(&Candidate { name, version, content, inspection: Some(inspection) })?;
+            let layer = Layer { digest: *digest, size };
+            let manifest = Digest::of(&artifact(layer, inspection, name.name(), version).manifest);
+            let Some(named) = release.manifest.filter(|named| *named != manifest) else { continue };
+            if !repository::is_artifact_of(shared, &name.into(), &named, digest).await? {
+                return Err(Error::Invalid {
+                    reason: format!(
+                        "the act names the manifest `{named}`; the one that follows from the content is `{manifest}`, and \
+                         no other was pushed for it"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+}
