@@ -101,7 +101,6 @@ impl<'a> Read<'a> {
                 return Err(invalid(Refusal::Elsewhere { what }.to_string()));
             }
         }
-        check_served(&act)?;
         let submission = Submission::Act {
             log: signed.log.clone(),
             act: signed.act.clone(),
@@ -156,6 +155,9 @@ impl<'a> Read<'a> {
 
     /// Judges the act as the sequencer will, if it is done now.
     fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
+        if let Some(name) = self.package() {
+            releases(&self.act).try_for_each(|release| shared.check_given(name, &release.version))?;
+        }
         if let (Some(name), Some(LogFacts::V1(_))) = (self.package(), self.logs.get(&self.act.log)) {
             return Err(custody::not_delegated(name));
         }
@@ -291,16 +293,6 @@ impl Bench<'_> {
         let commit_key = self.shared.config.commit_key.public().id();
         let carried = state.carry(&context, self.time, act, endorsements, &commit_key)?;
         Ok(carried.changes.state)
-    }
-}
-
-/// A record must not say what this version does not do.
-fn check_served(act: &Act) -> Result<(), Error> {
-    match act.steps.iter().find(|step| matches!(step, Step::Import { .. } | Step::Takedown { .. })) {
-        Some(step) => Err(Error::Unsupported {
-            reason: format!("the step {} is not possible yet in this version", step.name()),
-        }),
-        None => Ok(()),
     }
 }
 

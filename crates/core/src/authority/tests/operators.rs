@@ -53,7 +53,7 @@ fn a_namespace_is_imported_once_unless_it_has_owners_here() {
     let state = &world.states[&LogName::Operator];
     assert_eq!(state.imported_from(&"wasi".parse().unwrap()), Some("wasi.dev"));
     assert_eq!(state.imported_from(&"acme".parse().unwrap()), None);
-    assert_eq!(state.imports().count(), 1);
+    assert_eq!(state.imports().len(), 1);
 }
 
 #[test]
