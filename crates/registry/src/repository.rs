@@ -127,8 +127,9 @@ impl Repository {
         let may_read = |name: &RepositoryName| self.caller.may(&rules, Action::Pull, name.as_str());
         let mut given = false;
         for name in linking.into_iter().filter(may_read) {
-            if Self { name, ..self.clone() }.gives(&known).await? {
-                given = true;
+            let linking = Self { name, ..self.clone() };
+            given = linking.gives(&known).await?;
+            if given {
                 break;
             }
         }

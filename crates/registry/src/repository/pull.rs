@@ -166,7 +166,8 @@ impl Repository {
             && let Some(logged) = self.logged().await?
         {
             let mut releases = self.releases(&logged).await?;
-            releases.retain(|row| kept_back.is_none_or(|kept_back| kept_back.version(&row.version).is_none()));
+            releases
+                .retain(|row| kept_back.is_none_or(|kept_back| kept_back.version(&row.version).is_none()));
             let Some(release) = latest(releases) else { return Ok(None) };
             return Ok(self.manifest_of(&logged, &release).await?.map(|row| (row, false)));
         }
