@@ -25,7 +25,7 @@ impl KeptBack {
     /// `None` if nothing of the package is kept back.
     pub(crate) fn of(state: &State, package: &PackageName, now: Time) -> Option<Self> {
         let all = &state.tree.takedowns;
-        all.touch(package, now).then(|| Self { all: all.clone(), package: package.clone(), now })
+        all.touches(package, now).then(|| Self { all: all.clone(), package: package.clone(), now })
     }
 
     /// What keeps all of it back.

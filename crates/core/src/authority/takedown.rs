@@ -96,7 +96,7 @@ impl Takedowns {
 
     /// Whether anything of the package is kept back at a time.
     #[must_use]
-    pub fn touch(&self, package: &PackageName, time: Time) -> bool {
+    pub fn touches(&self, package: &PackageName, time: Time) -> bool {
         let of_package = self.0.get(package);
         of_package.is_some_and(|all| all.values().any(|takedown| takedown.holds_at(time)))
     }

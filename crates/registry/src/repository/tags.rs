@@ -48,8 +48,8 @@ impl Texts {
 }
 
 impl Repository {
-    /// All tags, in byte order. Versions that are yanked or kept back are not listed, and `latest` of a logged package neither, though it
-    /// can be pulled: `wkg` warns of every tag that is no version.
+    /// All tags, in byte order. Versions that are yanked or kept back are not listed, and `latest` of a logged package
+    /// neither, though it can be pulled: `wkg` warns of every tag that is no version.
     ///
     /// # Errors
     /// [`Error::UnknownRepository`].

@@ -153,8 +153,8 @@ fn a_version_is_kept_back_by_what_was_said_last_of_it_and_by_what_was_of_its_pac
         all.follow(&one_more);
         let holds = [&one, &two].map(|version| all.of(&package, version, now).is_some());
         assert_eq!(holds, held, "{place}");
-        assert_eq!(all.touch(&package, now), held[0] || held[1], "{place}");
-        assert!(!all.touch(&"acme:other".parse().unwrap(), now));
+        assert_eq!(all.touches(&package, now), held[0] || held[1], "{place}");
+        assert!(!all.touches(&"acme:other".parse().unwrap(), now));
     }
     assert!(!all.is_empty(), "a quarantine that is over");
     all.follow(&said(Some(&two), true, None));
