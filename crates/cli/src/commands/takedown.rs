@@ -17,8 +17,8 @@ pub(crate) struct Takedown {
     #[arg(value_name = "NS:NAME[@VERSION]")]
     release: Reference,
     /// Why, for people
-    #[arg(long, value_name = "TEXT", required_unless_present = "lift", default_value_if("lift", "true", ""))]
-    reason: String,
+    #[arg(long, value_name = "TEXT", required_unless_present = "lift")]
+    reason: Option<String>,
     /// Give it out again: ends what was said of exactly this, be it a takedown or a quarantine
     #[arg(long)]
     lift: bool,
@@ -28,7 +28,8 @@ pub(crate) struct Takedown {
 
 impl Takedown {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
-        keep_back(self.release, self.reason, self.lift, None, &self.acting).await
+        let reason = self.reason.unwrap_or_default();
+        keep_back(self.release, reason, self.lift, None, &self.acting).await
     }
 }
 
@@ -72,14 +73,14 @@ pub(crate) struct Import {
     namespace: Namespace,
     /// The registry whose it is
     #[arg(value_name = "DOMAIN", value_parser = config::domain)]
-    registry: String,
+    domain: String,
     #[command(flatten)]
     acting: Acting,
 }
 
 impl Import {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
-        let step = Step::Import { namespace: self.namespace, registry: self.registry };
+        let step = Step::Import { namespace: self.namespace, registry: self.domain };
         self.acting.run(&LogName::Operator, |_| step).await
     }
 }
