@@ -18,6 +18,7 @@ pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod serve;
 pub(crate) mod sign;
+pub(crate) mod takedown;
 pub(crate) mod token;
 pub(crate) mod trust;
 pub(crate) mod verify;

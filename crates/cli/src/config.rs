@@ -124,12 +124,19 @@ impl ServeConfig {
             let namespace = name.parse().map_err(|error| {
                 CommandError::config(format!("`imports` names a namespace that is none: {error}"))
             })?;
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b".:-".contains(&b);
-            if domain.is_empty() || !domain.bytes().all(plain) {
-                return Err(CommandError::config(format!("`imports.{name}`: `{domain}` is no domain")));
-            }
-            Ok((namespace, domain.clone()))
+            let domain = self::domain(domain)
+                .map_err(|error| CommandError::config(format!("`imports.{name}`: {error}")))?;
+            Ok((namespace, domain))
         };
         self.imports.iter().map(import).collect()
     }
+}
+
+/// Reads a registry's domain.
+pub(crate) fn domain(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".:-".contains(&b);
+    if text.is_empty() || !text.bytes().all(plain) {
+        return Err(format!("`{text}` is no domain"));
+    }
+    Ok(text.to_owned())
 }

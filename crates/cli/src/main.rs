@@ -58,6 +58,12 @@ enum Command {
     Revoke(commands::revoke::Revoke),
     /// Give a package or a namespace whose owners are lost to new ones
     Recover(commands::recover::Recover),
+    /// Give the bytes of a release or a package out no longer, as a registry's operator
+    Takedown(commands::takedown::Takedown),
+    /// The same until a day
+    Quarantine(commands::takedown::Quarantine),
+    /// Say that a namespace is another registry's, as a registry's operator
+    Import(commands::takedown::Import),
     /// Look at a request that others wrote, and sign it, without network; or make a release one's own
     Sign(commands::sign::Sign),
     /// Hand a signed request in
@@ -112,6 +118,9 @@ fn main() -> ExitCode {
         Command::Grant(grant) => runtime.block_on(grant.run()),
         Command::Revoke(revoke) => runtime.block_on(revoke.run()),
         Command::Recover(recover) => runtime.block_on(recover.run()),
+        Command::Takedown(takedown) => runtime.block_on(takedown.run()),
+        Command::Quarantine(quarantine) => runtime.block_on(quarantine.run()),
+        Command::Import(import) => runtime.block_on(import.run()),
         Command::Sign(sign) => runtime.block_on(sign.run()),
         Command::Submit(submit) => runtime.block_on(submit.run()),
         Command::Proposals(show) => runtime.block_on(show.run()),

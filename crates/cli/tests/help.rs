@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["serve"],
     &["fsck"],
@@ -36,6 +36,9 @@ const COMMANDS: [&[&str]; 30] = [
     &["recover"],
     &["sign"],
     &["submit"],
+    &["takedown"],
+    &["quarantine"],
+    &["import"],
     &["token", "create"],
     &["token", "list"],
     &["token", "revoke"],

@@ -22,6 +22,9 @@ use wargate_core::map::proof::MapProofBundle;
 /// What the proxy changes: the answer of a path, before it goes out.
 type Lie = Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>;
 
+/// In the place of a body: there is none.
+const GONE: &[u8] = b"{}";
+
 #[derive(Clone)]
 struct Proxy {
     to: String,
@@ -45,7 +48,9 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     let status = answer.status();
     let body = answer.bytes().await.unwrap().to_vec();
     let lie = proxy.lie.lock().unwrap().clone();
-    Response::builder().status(status).body(Body::from(lie(&path, body))).unwrap()
+    let body = lie(&path, body);
+    let status = if body == GONE { axum::http::StatusCode::NOT_FOUND } else { status };
+    Response::builder().status(status).body(Body::from(body)).unwrap()
 }
 
 /// Changes the JSON of one path's answer.
@@ -163,6 +168,9 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
 
     let content: Lie = Arc::new(|path, body| if path.ends_with("/bytes") { b"bad".to_vec() } else { body });
     scene.caught("other content", "arbitrary content", content).await;
+    let bytes = |path: &str| path.starts_with("/v1/content/") || path.starts_with("/v2/");
+    let gone: Lie = Arc::new(move |path, body| if bytes(path) { GONE.to_vec() } else { body });
+    scene.caught("no content, and no word of why", "silent takedown", gone).await;
     let old = scene.old_checkpoint.clone();
     let rollback: Lie =
         Arc::new(move |path, body| if path == "/v1/fetch/checkpoint" { old.clone() } else { body });

@@ -66,7 +66,7 @@ pub async fn bench(
         }
         LogName::Package(name) => {
             let looked = look(registry, pins, name, limits).await?;
-            let Layers { operator, namespace, package } = looked.layers;
+            let Layers { operator, namespace, package, .. } = looked.layers;
             let own = match package {
                 Some(PackageLog::Delegated { state, facts }) => Some((state, *facts)),
                 Some(PackageLog::V1(_)) => return Err(v1(name)),

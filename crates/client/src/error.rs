@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use semver::Version;
+use wargate_core::authority::Takedown;
 use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
 use wargate_core::verify::Failure;
@@ -121,6 +122,27 @@ pub enum Error {
         name: PackageName,
         /// The version.
         version: Version,
+    },
+    /// The registry's operator keeps its bytes back, by a record that everybody sees.
+    #[error("{takedown}")]
+    TakenDown {
+        /// What was said of it.
+        takedown: Box<Takedown>,
+    },
+    /// A registry does not give out the bytes of a release, and nobody said why in the log.
+    #[error(
+        "silent takedown: `{name}@{version}` is in the log, but the registry does not give out its bytes ({status}: \
+         {message}), and no record of its operator's log says why"
+    )]
+    SilentTakedown {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        message: String,
     },
     /// A pin cannot be read or written.
     #[error("the trust file `{path}`: {reason}")]

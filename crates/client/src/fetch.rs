@@ -177,8 +177,9 @@ impl Registry {
     /// either door: where the Warg door tells of none, from the OCI door.
     ///
     /// # Errors
-    /// [`Failure::Content`], [`Failure::EndlessData`], [`Error::Unreachable`], [`Error::Write`]. What the sink
-    /// took is worth nothing unless this is `Ok`.
+    /// [`Failure::Content`], [`Failure::EndlessData`], [`Error::Unreachable`], [`Error::Write`];
+    /// [`Error::SilentTakedown`] if neither door knows the content of a release that the log has live. What the sink took
+    /// is worth nothing unless this is `Ok`.
     pub async fn download(
         &self,
         name: &PackageName,
@@ -206,7 +207,7 @@ impl Registry {
         match opened {
             Ok(response) => stream(response, digest, bytes_max, &repository, sink).await,
             // What the first door said is nearer to the cause.
-            Err(error) => Err(failed.unwrap_or(error)),
+            Err(error) => Err(withheld(name, release, &error, failed.as_ref()).or(failed).unwrap_or(error)),
         }
     }
 
@@ -219,6 +220,26 @@ impl Registry {
         let message = "no content".to_owned();
         Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message })
     }
+}
+
+/// Whether both doors say that the bytes are not to be had, or not any more.
+fn withheld(
+    name: &PackageName,
+    release: &VerifiedRelease,
+    error: &Error,
+    failed: Option<&Error>,
+) -> Option<Error> {
+    let refused = |error: &Error| match error {
+        Error::Refused { status: status @ (404 | 410 | 451), message, .. } => {
+            Some((*status, message.clone()))
+        }
+        _ => None,
+    };
+    let (mut status, mut message) = refused(error)?;
+    if let Some(failed) = failed {
+        (status, message) = refused(failed)?;
+    }
+    Some(Error::SilentTakedown { name: name.clone(), version: release.version.clone(), status, message })
 }
 
 /// What all requests have in common.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 use wargate_core::act::{AnnotationKind, OnBehalfOf};
-use wargate_core::authority::{self, Level, endorsers};
+use wargate_core::authority::{self, Level, Takedown, endorsers};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, RecordId};
 use wargate_core::key::KeyId;
 use wargate_core::name::PackageName;
+use wargate_core::time::Time;
 use wargate_core::v1::package;
 use wargate_core::verify::{Failure, GivenRecord, Layers, PackageLog};
 
@@ -65,6 +66,8 @@ pub struct VerifiedRelease {
     pub deprecated: Option<String>,
     /// Whether its owners trust it no longer: the key that released it was stolen by then.
     pub distrusted: bool,
+    /// Why the registry's operator keeps its bytes back, by the operator's log.
+    pub taken_down: Option<Takedown>,
 }
 
 /// Whose word a release is.
@@ -79,12 +82,13 @@ pub struct SignedBy {
 }
 
 impl VerifiedPackage {
-    /// What these records, judged before, say of the package.
+    /// What these records, judged before, say of the package at a time.
     pub(crate) fn of(
         name: &PackageName,
         proven: Proven,
         layers: Layers,
         records: &[GivenRecord],
+        now: Time,
     ) -> Result<Self, Error> {
         let all = match &layers.package {
             Some(PackageLog::V1(state)) => state.releases.values().map(of_v1).collect(),
@@ -93,14 +97,19 @@ impl VerifiedPackage {
             }
             None => Vec::new(),
         };
-        let releases = all.into_iter().map(|release| (release.version.clone(), release)).collect();
+        let known = |release: VerifiedRelease| {
+            let taken_down = layers.takedowns.of(name, &release.version, now).cloned();
+            (release.version.clone(), VerifiedRelease { taken_down, ..release })
+        };
+        let releases = all.into_iter().map(known).collect();
         Ok(Self { name: name.clone(), proven, layers, records: records.len(), releases })
     }
 
     /// The release of a version, or the highest that is live and no pre-release.
     ///
     /// # Errors
-    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Distrusted`], [`Error::Yanked`] unless `yanked` is allowed.
+    /// [`Error::NoSuchRelease`], [`Error::NoLiveRelease`], [`Error::Distrusted`], [`Error::TakenDown`],
+    /// [`Error::Yanked`] unless `yanked` is allowed.
     pub fn release(&self, version: Option<&Version>, yanked: bool) -> Result<VerifiedRelease, Error> {
         let name = self.name.clone();
         let found = match version {
@@ -110,11 +119,14 @@ impl VerifiedPackage {
                 .ok_or_else(|| Error::NoSuchRelease { name: name.clone(), version: version.clone() })?,
             None => self
                 .releases()
-                .rfind(|release| !release.yanked && !release.distrusted && release.version.pre.is_empty())
-                .ok_or_else(|| Error::NoLiveRelease { name: name.clone() })?,
+                .rfind(|release| release.is_live() && release.version.pre.is_empty())
+                .ok_or_else(|| self.no_live_release())?,
         };
         if found.distrusted {
             return Err(Error::Distrusted { name, version: found.version.clone() });
+        }
+        if let Some(takedown) = &found.taken_down {
+            return Err(Error::TakenDown { takedown: Box::new(takedown.clone()) });
         }
         if found.yanked && !yanked {
             return Err(Error::Yanked { name, version: found.version.clone() });
@@ -122,9 +134,25 @@ impl VerifiedPackage {
         Ok(found.clone())
     }
 
+    /// That none is live, or why the highest that would be is kept back.
+    fn no_live_release(&self) -> Error {
+        let kept_back = self.releases().rev().filter(|release| !release.yanked && !release.distrusted);
+        match kept_back.filter_map(|release| release.taken_down.clone()).next() {
+            Some(takedown) => Error::TakenDown { takedown: Box::new(takedown) },
+            None => Error::NoLiveRelease { name: self.name.clone() },
+        }
+    }
+
     /// All releases, by version.
     pub fn releases(&self) -> impl DoubleEndedIterator<Item = &VerifiedRelease> {
         self.releases.values()
+    }
+}
+
+impl VerifiedRelease {
+    /// Whether it may be chosen by who names no version.
+    fn is_live(&self) -> bool {
+        !self.yanked && !self.distrusted && self.taken_down.is_none()
     }
 }
 
@@ -139,6 +167,7 @@ fn of_v1(release: &package::Release) -> VerifiedRelease {
         yank_reason: None,
         deprecated: None,
         distrusted: false,
+        taken_down: None,
     }
 }
 
@@ -186,6 +215,7 @@ fn delegated(
             .filter(|reason| !reason.is_empty()),
         deprecated: deprecated(&release.version),
         distrusted: package.distrusts(release),
+        taken_down: None,
     };
     Ok(facts.releases.values().map(release).collect())
 }

@@ -10,6 +10,7 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
 use wargate_core::name::{LogName, Namespace, PackageName};
+use wargate_core::time::Time;
 use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
@@ -64,7 +65,8 @@ pub async fn verify_package(
         return Err(Error::NoSuchPackage { name: name.clone() });
     }
     pins.keep(&looked.pin)?;
-    VerifiedPackage::of(name, looked.proven, looked.layers, &looked.package)
+    let now = Time::from_seconds(i64::try_from(limits.now_seconds).unwrap_or(i64::MAX));
+    VerifiedPackage::of(name, looked.proven, looked.layers, &looked.package, now)
 }
 
 /// A name and the layers above it, checked; that there is no such log is proven too.

@@ -36,6 +36,7 @@ mod revoke;
 pub mod role;
 mod rows;
 mod start;
+mod takedown;
 #[cfg(test)]
 mod tests;
 
@@ -45,12 +46,12 @@ pub use encode::StateError;
 pub use facts::{Facts, Named};
 pub use genesis::genesis_act;
 pub use judge::{Carried, Changes};
-pub use operate::Takedown;
 pub use policy::{Policy, PolicyError, TWO_PERSONS};
 pub use proposal::{Proposal, Weighed};
 pub use release::{Level, Release, Releases, Yanked};
 use role::{Power, Role, RoleId, RolePath, Scope};
-pub use rows::dead_role_key;
+pub use rows::{TAKEDOWN_KEYS, dead_role_key};
+pub use takedown::{Takedown, Takedowns};
 
 /// Most live keys of a log.
 pub const LIVE_KEYS_MAX: usize = 128;

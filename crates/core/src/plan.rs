@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::act::Endorsement;
-use crate::authority;
+use crate::authority::{self, Takedowns};
 use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::envelope::Envelope;
@@ -109,6 +109,10 @@ pub struct Tree {
     pub delegated_time: Time,
     /// The namespaces that are private (`spec/transparency.md`, "Ours").
     pub private: Arc<BTreeSet<Namespace>>,
+    /// The namespaces of other registries, with their domains.
+    pub imports: Arc<BTreeMap<Namespace, String>>,
+    /// What the operator keeps back.
+    pub takedowns: Arc<Takedowns>,
 }
 
 impl Tree {
@@ -122,6 +126,8 @@ impl Tree {
             root: None,
             delegated_time: Time::from_seconds(0),
             private: Arc::default(),
+            imports: Arc::default(),
+            takedowns: Arc::default(),
         }
     }
 
@@ -282,6 +288,13 @@ fn settle(tree: &mut Tree, accepted: &mut Accepted) {
         tree.root = Some(accepted.record);
     }
     match (&accepted.log, &accepted.effect) {
+        (LogName::Operator, Effect::Delegated(changes)) => {
+            tree.imports = changes.state.imports().clone();
+            if !changes.takedowns.is_empty() {
+                let all = Arc::make_mut(&mut tree.takedowns);
+                changes.takedowns.iter().for_each(|said| all.follow(said));
+            }
+        }
         (LogName::Package(name), _) => accepted.private = tree.private.contains(&name.namespace()),
         // The record that changes what follows is everybody's itself.
         (LogName::Namespace(namespace), Effect::Delegated(changes)) => {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use semver::Version;
+use wargate_core::authority::Takedown;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::{Namespace, PackageName};
@@ -208,6 +209,12 @@ pub enum Error {
         namespace: Namespace,
         /// That registry's domain.
         registry: String,
+    },
+    /// The operator keeps its content back.
+    #[error("{takedown}")]
+    TakenDown {
+        /// What was said of it.
+        takedown: Box<Takedown>,
     },
     /// Another record of this log waits for its verdict, and this one does not follow it.
     #[error("record `{record}` of the same log is pending: wait for its verdict, then publish again")]

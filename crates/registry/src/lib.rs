@@ -45,6 +45,7 @@ mod state;
 mod status;
 mod submit;
 mod tables;
+mod takedowns;
 
 pub use access::{Access, Caller};
 pub use admission::{Admission, Candidate};

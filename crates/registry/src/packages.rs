@@ -3,7 +3,7 @@
 use semver::Version;
 use wargate_component::Inspection;
 use wargate_core::act::OnBehalfOf;
-use wargate_core::authority::{self, Level};
+use wargate_core::authority::{self, Level, Takedown};
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::KeyId;
@@ -16,6 +16,7 @@ use crate::snapshot::Snapshot;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, View};
 use crate::tables::{inspections, records};
+use crate::takedowns::KeptBack;
 
 /// A page of packages in order of their names.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct ReleaseView {
     pub time: Time,
     /// When it was yanked, and by which key of a v1 log.
     pub yanked: Option<(Time, Option<KeyId>)>,
+    /// What keeps it back now.
+    pub taken_down: Option<Takedown>,
     /// The index of its record in the log.
     pub index: u64,
     /// Its record.
@@ -75,10 +78,11 @@ pub struct ReleaseView {
 }
 
 impl PackageView {
-    /// The highest version that is neither yanked nor a pre-release; without one, the highest that is live.
+    /// The highest version that is neither yanked, nor kept back, nor a pre-release; without one, the highest that is
+    /// live.
     #[must_use]
     pub fn latest(&self) -> Option<&ReleaseView> {
-        let live = || self.releases.iter().filter(|release| release.yanked.is_none());
+        let live = || self.releases.iter().filter(|one| one.yanked.is_none() && one.taken_down.is_none());
         live().find(|release| release.version.pre.is_empty()).or_else(|| live().next())
     }
 }
@@ -128,7 +132,8 @@ impl Snapshot {
         self.find_package(name).await?.ok_or_else(|| Error::UnknownPackage { name: name.clone() })
     }
 
-    /// A package, one of its releases with the keys that signed it, and what the release's bytes are.
+    /// A package, one of its releases with the keys that signed it, and what the release's bytes are, unless they are
+    /// kept back.
     ///
     /// # Errors
     /// [`Error::UnknownPackage`], [`Error::UnknownRelease`].
@@ -148,6 +153,8 @@ impl Snapshot {
         ];
         let mut answers = self.read(statements).await?.into_iter();
         let inspection = inspections::one(answers.next().unwrap_or_default())?;
+        // What the bytes say goes with the bytes.
+        let inspection = inspection.filter(|_| release.taken_down.is_none());
         if package.delegated
             && let Some(row) = records::rows(answers.next().unwrap_or_default())?.into_iter().next()
         {
@@ -174,7 +181,9 @@ impl Snapshot {
         let v1_keys = logs::key_ids(next())?;
         let owners = state.map_or(v1_keys, |state| state.owners().copied().collect());
         let views = releases::views(next())?.into_iter().filter(|(row, ..)| row.index < size);
-        let mut releases = views.map(view).collect::<Result<Vec<_>, _>>()?;
+        let kept_back = self.kept_back(name);
+        let releases = views.map(|found| view(found, kept_back.as_ref()));
+        let mut releases = releases.collect::<Result<Vec<_>, _>>()?;
         releases.sort_by(|a, b| b.version.cmp(&a.version));
         let delegated = row.kind == LogKind::Delegated;
         let mut package = PackageView {
@@ -194,7 +203,7 @@ impl Snapshot {
     }
 }
 
-fn view((row, size, kind): View) -> Result<ReleaseView, Error> {
+fn view((row, size, kind): View, kept_back: Option<&KeptBack>) -> Result<ReleaseView, Error> {
     let (by, yanked_by) = row.v1_keys();
     let on_behalf_of = match by {
         Some(_) => None,
@@ -206,6 +215,7 @@ fn view((row, size, kind): View) -> Result<ReleaseView, Error> {
         manifest: row.manifest,
         time: row.time,
         yanked: row.yanked.map(|time| (time, yanked_by)),
+        taken_down: kept_back.and_then(|kept_back| kept_back.version(&row.version)).cloned(),
         index: row.index,
         record: row.record,
         level: Level::of(on_behalf_of.as_ref()),

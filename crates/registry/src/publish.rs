@@ -107,6 +107,11 @@ pub(crate) async fn publish(
         Some(status) => return Ok(status),
         None => {}
     }
+    for entry in &admitted.record.entries {
+        if let PackageEntry::Release { version, .. } = entry {
+            shared.check_given(&admitted.name, version)?;
+        }
+    }
     let signature = known.check_signature(&admitted)?;
     known.check_contents(shared, &admitted).await?;
     let missing: Vec<Digest> = known
@@ -185,9 +190,20 @@ async fn keep_pending(shared: &Shared, row: &PendingRow) -> Result<RecordStatus,
 
 /// Whether the registry takes records of this namespace now.
 pub(crate) fn check_open(shared: &Shared, namespace: &Namespace) -> Result<(), Error> {
-    if let Some(registry) = shared.config.imports.get(namespace) {
-        return Err(Error::NamespaceImported { namespace: namespace.clone(), registry: registry.clone() });
+    check_own(shared, namespace)?;
+    check_ready(shared)
+}
+
+/// Whether logs may begin in this namespace here.
+fn check_own(shared: &Shared, namespace: &Namespace) -> Result<(), Error> {
+    match shared.imported(namespace) {
+        Some(registry) => Err(Error::NamespaceImported { namespace: namespace.clone(), registry }),
+        None => Ok(()),
     }
+}
+
+/// Whether the registry takes records now.
+fn check_ready(shared: &Shared) -> Result<(), Error> {
     if shared.is_closing()
         || shared.waiting.load(Ordering::Relaxed) >= PENDING_RECORDS_MAX
         || shared.state.load().staged.len() >= STAGED_BUNDLES_MAX
@@ -199,13 +215,17 @@ pub(crate) fn check_open(shared: &Shared, namespace: &Namespace) -> Result<(), E
 
 /// admit: who, may they, within limits, and well-formed.
 fn admit(shared: &Shared, name: PackageName, envelope: Envelope) -> Result<Admitted, Error> {
-    check_open(shared, &name.namespace())?;
+    check_ready(shared)?;
     let invalid = |reason: String| Error::Invalid { reason };
     let encoded: Bytes = envelope.encode().into();
     if encoded.len() > ENVELOPE_BYTES_MAX {
         return Err(invalid(format!("the record has more than {ENVELOPE_BYTES_MAX} bytes")));
     }
     let record = PackageRecord::decode(&envelope.contents).map_err(|error| invalid(error.to_string()))?;
+    // A log that began before its namespace was imported goes on (`spec/delegation.md`, "Fine print").
+    if record.prev.is_none() {
+        check_own(shared, &name.namespace())?;
+    }
     if record.entries.len() > RECORD_ENTRIES_MAX {
         return Err(invalid(format!("the record has more than {RECORD_ENTRIES_MAX} entries")));
     }

@@ -29,7 +29,7 @@ use crate::limits::PENDING_RECORDS_MAX;
 use crate::objects;
 use crate::sequencer::Queued;
 use crate::state::{Committed, Staged, StagedRecord, State};
-use crate::tables::{checkpoints, logs, pending, records};
+use crate::tables::{checkpoints, facts, logs, pending, records};
 
 /// What the ledger and the objects say is committed; `None` if the registry never began.
 pub(crate) async fn load(
@@ -43,6 +43,7 @@ pub(crate) async fn load(
         records::select_ids(0, 1),
         checkpoints::select_delegated_time(),
         logs::select_private(),
+        facts::select_takedowns(),
     ];
     let mut answers = db.read(statements).await?.into_iter();
     let mut next = || answers.next().unwrap_or_default();
@@ -51,6 +52,7 @@ pub(crate) async fn load(
     let root = records::ids(next())?.first().map(|(_, record)| *record);
     let delegated_time = checkpoints::delegated_time(next())?;
     let private = logs::private(next())?;
+    let takedowns = facts::takedowns(next())?;
     let operator = operator(db).await?;
 
     let base = staged_rows.first().map_or(signed.checkpoint.size, |(base, _, _)| *base);
@@ -70,6 +72,8 @@ pub(crate) async fn load(
         delegated_time: delegated_time.unwrap_or(Time::from_seconds(0)),
         edge,
         private: Arc::new(private),
+        imports: operator.imports().clone(),
+        takedowns: Arc::new(takedowns),
     };
     let committed = committed(&signed, origin, &operator)?;
     Ok(Some(State::new(committed, tree, staged, base)))

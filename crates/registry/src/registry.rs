@@ -241,8 +241,8 @@ impl Registry {
     /// accepted record is durable.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::NamespaceImported`], [`Error::Conflict`], [`Error::Unsupported`],
-    /// [`Error::Busy`], [`Error::Internal`].
+    /// [`Error::Invalid`], [`Error::NamespaceImported`], [`Error::TakenDown`], [`Error::Conflict`],
+    /// [`Error::Unsupported`], [`Error::Busy`], [`Error::Internal`].
     pub async fn publish(&self, record: SignedRecord, wait: Duration) -> Result<RecordStatus, Error> {
         self.check_push(&record.name)?;
         publish::publish(&self.shared, record, wait).await
@@ -265,7 +265,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Unauthorized`], [`Error::Denied`], [`Error::AlreadyReleased`],
-    /// [`Error::UnknownContent`], [`Error::ContentRefused`], [`Error::NamespaceImported`],
+    /// [`Error::UnknownContent`], [`Error::ContentRefused`], [`Error::NamespaceImported`], [`Error::TakenDown`],
     /// [`Error::Unsupported`], [`Error::Busy`], [`Error::Internal`].
     pub async fn submit(&self, act: SignedAct, wait: Duration) -> Result<HandedIn, Error> {
         self.check_push_to(&act.log)?;
@@ -351,8 +351,8 @@ impl Registry {
 
     /// The domain of the registry that an imported namespace belongs to.
     #[must_use]
-    pub fn imported(&self, namespace: &Namespace) -> Option<&str> {
-        self.shared.config.imports.get(namespace).map(String::as_str)
+    pub fn imported(&self, namespace: &Namespace) -> Option<String> {
+        self.shared.imported(namespace)
     }
 
     /// The key that signs checkpoints.

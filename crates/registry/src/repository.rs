@@ -26,6 +26,7 @@ use crate::tables::{logs, references, repositories, sweep};
 
 mod answers;
 mod delete;
+mod kept_back;
 mod lifecycle;
 pub(crate) mod parts;
 mod pull;
@@ -124,7 +125,16 @@ impl Repository {
         let rows = self.shared.db.read(vec![references::select_linking(&known, from)]).await?.pop();
         let linking = references::names(rows.unwrap_or_default())?;
         let rules = self.shared.rules();
-        if !linking.iter().any(|name| self.caller.may(&rules, Action::Pull, name.as_str())) {
+        let may_read = |name: &RepositoryName| self.caller.may(&rules, Action::Pull, name.as_str());
+        let mut given = false;
+        for name in linking.into_iter().filter(may_read) {
+            let linking = Self { name, ..self.clone() };
+            given = linking.gives(&known).await?;
+            if given {
+                break;
+            }
+        }
+        if !given {
             return Err(unknown());
         }
         self.shared.room.check(0)?;
@@ -141,7 +151,7 @@ impl Repository {
     /// A blob that is linked here.
     ///
     /// # Errors
-    /// [`Error::UnknownBlob`], whatever it is that is not there or may not be seen.
+    /// [`Error::UnknownBlob`], whatever it is that is not there or may not be seen; [`Error::TakenDown`].
     pub async fn blob(&self, digest: &ContentDigest) -> Result<HostedContent, Error> {
         Ok(self.linked(digest).await?.0)
     }
@@ -178,6 +188,7 @@ impl Repository {
         };
         let blobs = &self.shared.answers.blobs;
         let row = blobs.get(&*self.shared.db, (self.name.clone(), known), ask).await?.ok_or_else(unknown)?;
+        self.check_given(self.kept_back().as_ref(), &known).await?;
         let hosted = content_cache::hosted(&self.shared, &known, row.size).await?;
         Ok((hosted.ok_or_else(unknown)?, row.linked_ms))
     }

@@ -1,5 +1,6 @@
 //! What all parts of one registry hold in common.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -8,6 +9,7 @@ use object_store::ObjectStore;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use wargate_component::limits::WASM_BYTES_MAX;
 use wargate_component::{Inspection, agree};
+use wargate_core::name::Namespace;
 use wargate_core::time::Time;
 
 use crate::access::Rules;
@@ -149,6 +151,12 @@ impl Shared {
             Some(admission) => admission.admit(candidate).map_err(|reason| Error::ContentRefused { reason }),
             None => Ok(()),
         }
+    }
+
+    /// The domain of the registry whose namespace it is, by the embedder's word or the operator's.
+    pub(crate) fn imported(&self, namespace: &Namespace) -> Option<String> {
+        let said = |imports: &BTreeMap<Namespace, String>| imports.get(namespace).cloned();
+        said(&self.config.imports).or_else(|| said(&self.state.load().tree.imports))
     }
 
     /// The time of a delegated record that is made now.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use semver::Version;
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
@@ -26,6 +27,7 @@ use crate::recovery;
 use crate::shared::Shared;
 use crate::state::{Committed, State};
 use crate::tables::{checkpoints, garbage, logs, records, releases};
+use crate::takedowns::KeptBack;
 
 /// The registry as of one committed checkpoint.
 #[derive(Clone)]
@@ -336,19 +338,41 @@ impl Snapshot {
         Ok(size < garbage::number(rows.unwrap_or_default())?)
     }
 
-    /// Finds content by digest: here and elsewhere.
+    /// Finds content by digest: here and elsewhere. By a digest alone it is seen by those who see a package that released
+    /// it, and given while a release of it that they see is not kept back.
     ///
     /// # Errors
-    /// [`Error::UnknownContent`].
+    /// [`Error::UnknownContent`], [`Error::TakenDown`].
     pub async fn content(&self, digest: &Digest) -> Result<Content, Error> {
-        if !self.sees_all() {
-            // By a digest alone it is seen by those who see a package that released it.
-            let rows = self.read(vec![releases::select_packages(digest)]).await?.pop().unwrap_or_default();
-            if !logs::package_names(rows)?.iter().any(|name| self.sees(name)) {
+        let sees_all = self.sees_all();
+        if !sees_all || !self.state.tree.takedowns.is_empty() {
+            let rows = self.read(vec![releases::select_names(digest)]).await?.pop().unwrap_or_default();
+            let mut seen = releases::names(rows)?;
+            seen.retain(|(name, _)| self.sees(name));
+            if !sees_all && seen.is_empty() {
                 return Err(Error::UnknownContent { digest: *digest });
             }
+            self.check_any_given(&seen)?;
         }
         content::find(&self.shared, digest).await
+    }
+
+    /// Refuses what all of these releases have, if they are all kept back.
+    fn check_any_given(&self, releases: &[(PackageName, Version)]) -> Result<(), Error> {
+        let (takedowns, now) = (&self.state.tree.takedowns, self.shared.clock.now());
+        let mut refused = None;
+        for (name, version) in releases {
+            match takedowns.of(name, version, now) {
+                Some(takedown) => refused = Some(takedown.into()),
+                None => return Ok(()),
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// What of a package is kept back now, if anything is.
+    pub(crate) fn kept_back(&self, name: &PackageName) -> Option<KeptBack> {
+        KeptBack::of(&self.state, name, self.shared.clock.now())
     }
 
     /// A file of the log door.

@@ -83,16 +83,6 @@ impl SubmittedRelease {
     }
 }
 
-/// A record must not say what this version does not do.
-fn check_served(act: &Act) -> Result<(), Error> {
-    match act.steps.iter().find(|step| matches!(step, Step::Import { .. } | Step::Takedown { .. })) {
-        Some(step) => Err(Error::Unsupported {
-            reason: format!("the step {} is not possible yet in this version", step.name()),
-        }),
-        None => Ok(()),
-    }
-}
-
 /// What an act releases.
 pub(crate) fn releases(act: &Act) -> impl Iterator<Item = &Release> {
     act.steps.iter().filter_map(|step| match step {

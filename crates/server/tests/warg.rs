@@ -15,16 +15,20 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use support::{Author, TestClock, module, open, release};
+use support::{Author, TestClock, lift, module, open, operate, release, takedown};
 use tower::ServiceExt as _;
+use wargate_core::act::Step;
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId};
+use wargate_registry::Registry;
+use wargate_registry::clock::Clock as _;
 use wargate_server::{Options, router};
 use wargate_wire::warg::EnvelopeBody;
 
 struct Site {
     _dir: tempfile::TempDir,
     clock: std::sync::Arc<TestClock>,
+    registry: Registry,
     router: Router,
 }
 
@@ -47,7 +51,7 @@ impl Site {
         let clock = TestClock::new();
         let registry = open(dir.path(), &clock).await;
         let options = Options { public_url: Some("https://registry.test".to_owned()) };
-        Self { _dir: dir, clock, router: router(registry, options) }
+        Self { _dir: dir, clock, router: router(registry.clone(), options), registry }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
@@ -123,6 +127,62 @@ async fn a_release_goes_in_and_comes_out_with_proofs() {
     let piece = site.send(range).await;
     assert_eq!((piece.status, &piece.bytes[..]), (StatusCode::PARTIAL_CONTENT, &b"asm"[..]));
     assert_eq!(piece.headers[header::CONTENT_RANGE], format!("bytes 1-3/{}", content.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_that_is_taken_down_is_refused_and_its_page_says_why() {
+    let site = Site::new().await;
+    let mut alice = Author::new(10, "acme:hello", &site.clock);
+    let wasm = module(b"evil");
+    alice.release(&site.registry, "1.0.0", &wasm).await;
+    let content = format!("/v1/content/{}", Digest::of(&wasm));
+    let paths = [content.clone(), format!("{content}/bytes")];
+    for path in &paths {
+        assert_eq!(site.get(path).await.status, StatusCode::OK);
+    }
+    assert_eq!(site.get("/api/packages/acme/hello/1.0.0").await.json()["takenDown"], Value::Null);
+    let until = site.clock.now().plus_seconds(86_400);
+    operate(&site.registry, &site.clock, 1, takedown("acme:hello@1.0.0", Some(until))).await;
+    for path in &paths {
+        let refused = site.get(path).await;
+        assert_eq!(refused.status.as_u16(), 451);
+        let body = refused.json();
+        let words = body["message"].as_str().unwrap();
+        let begins = format!("`acme:hello@1.0.0` is in quarantine until {until}: it steals keys (record ");
+        assert!(words.starts_with(&begins) && body["status"] == 451, "{words}");
+    }
+    // The record is proven to whoever asks, and said wherever the release is.
+    let log = json!({"logLength": 2, "packages": {alice.log().to_string(): null}});
+    assert_eq!(site.post("/v1/fetch/logs", log).await.status, StatusCode::OK);
+    let release = site.get("/api/packages/acme/hello/1.0.0").await.json();
+    assert_eq!(release["takenDown"]["reason"], "it steals keys");
+    assert_eq!(release["takenDown"]["until"], until.to_string());
+    assert!(release["inspection"].is_null() && release["takenDown"]["recordId"].is_string());
+    let package = site.get("/acme/hello.json").await.json();
+    assert_eq!((&package["latest"], package["releases"][0]["takenDown"].is_object()), (&Value::Null, true));
+    for path in ["/acme/hello/1.0.0", "/acme/hello"] {
+        let page = String::from_utf8(site.get(path).await.bytes).unwrap();
+        assert!(page.to_lowercase().contains("quarantine"), "{path}");
+    }
+    operate(&site.registry, &site.clock, 2, lift("acme:hello@1.0.0")).await;
+    for path in &paths {
+        assert_eq!(site.get(path).await.status, StatusCode::OK);
+    }
+    assert_eq!(site.get("/acme/hello.json").await.json()["latest"], "1.0.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_the_operator_imports_is_hinted_at() {
+    let site = Site::new().await;
+    let import = Step::Import { namespace: "wasi".parse().unwrap(), registry: "wasi.dev".to_owned() };
+    operate(&site.registry, &site.clock, 1, import).await;
+    let alice = Author::new(10, "wasi:http", &site.clock);
+    let record = alice.record(vec![alice.init()]);
+    let body = json!({"packageName": "wasi:http", "record": EnvelopeBody::from(&record.envelope)});
+    let refused = site.post(&format!("/v1/package/{}/record", alice.log()), body).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.json()["type"], "namespaceImport");
+    assert_eq!(refused.headers[wargate_wire::warg::REGISTRY_HINT_HEADER], "wasi=wasi.dev");
 }
 
 #[tokio::test(flavor = "multi_thread")]

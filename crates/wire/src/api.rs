@@ -46,7 +46,7 @@ pub struct PackageSummary {
     /// `NAMESPACE:NAME`.
     #[schema(example = "acme:hello")]
     pub name: String,
-    /// The highest version that is neither yanked nor a pre-release; null if there is none.
+    /// The highest version that is neither yanked, nor taken down, nor a pre-release; null if there is none.
     #[schema(example = "1.2.0")]
     pub latest: Option<String>,
     /// What that version is.
@@ -72,7 +72,7 @@ pub struct Package {
     pub namespace: String,
     /// What the publisher of the latest version says that it is for.
     pub description: Option<String>,
-    /// The highest version that is neither yanked nor a pre-release; null if there is none.
+    /// The highest version that is neither yanked, nor taken down, nor a pre-release; null if there is none.
     pub latest: Option<String>,
     /// The id of its log.
     #[schema(example = "sha256:cf1c6dfe0c3d5ae5ffa7b5b1a4ee0c2b8f7b3ad2b1c8b8b6d4c0a0d1c0ffee00")]
@@ -107,6 +107,8 @@ pub struct ReleaseSummary {
     pub time: String,
     /// When and by whom it was yanked; null if it wasn't.
     pub yanked: Option<Yank>,
+    /// Why its bytes are not given out now; null if they are.
+    pub taken_down: Option<TakenDown>,
 }
 
 /// All about one release.
@@ -122,7 +124,7 @@ pub struct Release {
     /// The version.
     #[schema(example = "1.2.0")]
     pub version: String,
-    /// The package's highest version that is neither yanked nor a pre-release; null if there is none.
+    /// The package's highest version that is neither yanked, nor taken down, nor a pre-release; null if there is none.
     pub latest: Option<String>,
     /// What the bytes are; null while they were not looked at.
     pub kind: Option<Kind>,
@@ -139,6 +141,8 @@ pub struct Release {
     pub time: String,
     /// When and by whom it was yanked; null if it wasn't.
     pub yanked: Option<Yank>,
+    /// Why its bytes are not given out now; null if they are.
+    pub taken_down: Option<TakenDown>,
     /// Where its record is.
     pub record: RecordPlace,
     /// What the bytes say; null while they were not looked at.
@@ -201,6 +205,22 @@ pub struct Yank {
     pub time: String,
     /// The ids of the keys that did it.
     pub key_ids: Vec<String>,
+}
+
+/// Content that the operator took down or put into quarantine: its bytes are not given out, its record stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenDown {
+    /// Why, in the operator's words; may be empty.
+    pub reason: String,
+    /// When a quarantine ends by itself; null if it stays until it is lifted.
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+    /// The time of the record that says so.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// That record's id, in the operator's log.
+    pub record_id: String,
 }
 
 /// Where a record is: in its package's log and in the registry's.

@@ -10,7 +10,7 @@ use wargate_core::time::Time;
 use wargate_core::v1::package::KeyState;
 use wargate_core::verify::PackageLog;
 
-use super::remote::{Reference, Remote, failed, signed_by, signed_by_json, standing, time};
+use super::remote::{Reference, Remote, failed, signed_by, signed_by_json, standing, taken_down_json, time};
 use crate::error::CommandError;
 use crate::ui;
 
@@ -47,6 +47,9 @@ impl ShowPackage {
         for release in package.releases() {
             let line = format!("  {}  {}  {}", release.version, release.content, standing(release, ""));
             ui::line(line.trim_end());
+            if let Some(takedown) = &release.taken_down {
+                ui::line(&format!("    {takedown}"));
+            }
             if let Some(instead) = &release.deprecated {
                 ui::line(&format!("    deprecated: {instead}"));
             }
@@ -111,6 +114,7 @@ fn told(package: &VerifiedPackage) -> Value {
                 "yankReason": release.yank_reason,
                 "deprecated": release.deprecated,
                 "distrusted": release.distrusted,
+                "takenDown": taken_down_json(release),
             })
         })
         .collect();

@@ -12,6 +12,7 @@ use wargate_client::{
     CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, Unauthorized,
     VerifiedPackage, VerifiedRelease,
 };
+use wargate_core::authority::Takedown;
 use wargate_core::name::{LogName, PackageName};
 
 use crate::credentials::Docker;
@@ -161,6 +162,11 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         }
         Error::Distrusted { .. } => CommandError::new(Kind::Verification, text)
             .hint("nothing installs it any more; take another version, and look what used this one"),
+        Error::TakenDown { .. } => CommandError::new(Kind::Verification, text)
+            .hint("nothing installs it while that holds; `wargate info NS:NAME` lists what there is besides"),
+        Error::SilentTakedown { .. } => CommandError::new(Kind::Verification, text).hint(
+            "who takes something down says so in the log: ask the registry's operator, or a mirror that has it",
+        ),
         Error::CannotRelease { .. } => CommandError::new(Kind::Denied, text),
         Error::AlreadyReleased { .. } => {
             CommandError::new(Kind::Denied, text).hint("release it under another version")
@@ -249,11 +255,26 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
 
 /// How a release stands, in a word.
 pub(crate) fn standing(release: &VerifiedRelease, live: &'static str) -> &'static str {
-    match (release.distrusted, release.yanked) {
-        (true, _) => "DISTRUSTED",
-        (false, true) => "YANKED",
-        (false, false) => live,
+    match &release.taken_down {
+        _ if release.distrusted => "DISTRUSTED",
+        Some(takedown) if takedown.not_after.is_some() => "IN QUARANTINE",
+        Some(_) => "TAKEN DOWN",
+        None if release.yanked => "YANKED",
+        None => live,
     }
+}
+
+/// Why a release is kept back, for a script.
+pub(crate) fn taken_down_json(release: &VerifiedRelease) -> Value {
+    let told = |takedown: &Takedown| {
+        json!({
+            "reason": takedown.reason,
+            "until": takedown.not_after.map(|end| end.to_string()),
+            "time": takedown.time.to_string(),
+            "record": takedown.record.to_string(),
+        })
+    };
+    release.taken_down.as_ref().map_or(Value::Null, told)
 }
 
 /// The same for a script.
@@ -269,6 +290,7 @@ pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) ->
         "yankReason": release.yank_reason,
         "deprecated": release.deprecated,
         "distrusted": release.distrusted,
+        "takenDown": taken_down_json(release),
         "checkpoint": {
             "size": package.proven.checkpoint.size,
             "root": package.proven.checkpoint.root.to_string(),

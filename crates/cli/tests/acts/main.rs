@@ -285,3 +285,61 @@ fn a_rotation_of_the_commit_key_reaches_every_log() {
     assert_eq!(scene.json(&["info", "acme:hello"])["records"], before + 3, "it is told once");
     scene.publish("acme:other@1.0.0", &alice);
 }
+
+#[test]
+fn what_the_operator_takes_down_is_installed_by_nobody_until_it_is_lifted() {
+    let scene = Scene::new();
+    let alice = scene.key("alice");
+    let root = scene.data().join("keys/root.key").to_str().unwrap().to_owned();
+    scene.publish("acme:hello@1.0.0", &alice);
+    scene.publish("acme:hello@1.1.0", &alice);
+    let takedown = ["takedown", "acme:hello@1.1.0", "--reason", "it steals keys"];
+    assert_refused(&scene.run(&["takedown", "acme:hello@1.1.0", "--key", &root]), 2, &["--reason"]);
+    scene.refused(&[&takedown[..], &["--key", &alice.file]].concat(), &["Takedown needs the agreement"]);
+    let told = scene.ok(&[&takedown[..], &["--key", &root]].concat());
+    assert!(told.contains("takes down acme:hello@1.1.0: it steals keys"), "{told}");
+
+    // The client knows it from the log, before anybody refuses it any bytes.
+    let words = ["`acme:hello@1.1.0` was taken down: it steals keys (record sha256:"];
+    for command in ["pull", "verify", "info"] {
+        let output = scene.run(&[command, "acme:hello@1.1.0"]);
+        assert_refused(&output, 1, &words);
+        assert!(!text(&output.stderr).contains("451"), "{}", text(&output.stderr));
+    }
+    assert_eq!(scene.json(&["pull", "acme:hello"])["version"], "1.0.0");
+    let info = scene.ok(&["info", "acme:hello"]);
+    assert!(info.contains("TAKEN DOWN") && info.contains(words[0]), "{info}");
+    let told = scene.json(&["info", "acme:hello"]);
+    assert_eq!(told["releases"][1]["takenDown"]["reason"], "it steals keys");
+    assert_eq!(told["releases"][0]["takenDown"], Value::Null);
+    assert_eq!(scene.tags("acme/hello"), ["1.0.0"]);
+
+    scene.ok(&["takedown", "acme:hello@1.1.0", "--lift", "--key", &root]);
+    assert_eq!(scene.json(&["pull", "acme:hello"])["version"], "1.1.0");
+    let quarantine = ["quarantine", "acme:hello", "--until", "14d", "--reason", "we look into it"];
+    scene.ok(&[&quarantine[..], &["--key", &root]].concat());
+    scene.refused(&["pull", "acme:hello"], &["`acme:hello` is in quarantine until ", "we look into it"]);
+    assert!(scene.ok(&["info", "acme:hello"]).contains("IN QUARANTINE"));
+    let wasm = scene.wasm("next");
+    scene.refused(
+        &["publish", &wasm, "acme:hello@1.2.0", "--key", &alice.file],
+        &["`acme:hello` is in quarantine until "],
+    );
+    scene.ok(&["takedown", "acme:hello", "--lift", "--reason", "it was nothing", "--key", &root]);
+    assert_eq!(scene.json(&["verify", "acme:hello@1.1.0"])["takenDown"], Value::Null);
+}
+
+#[test]
+fn a_namespace_that_the_operator_imports_begins_nowhere_here() {
+    let scene = Scene::new();
+    let alice = scene.key("alice");
+    let root = scene.data().join("keys/root.key").to_str().unwrap().to_owned();
+    assert_refused(&scene.run(&["import", "wasi", "no domain", "--key", &root]), 2, &["is no domain"]);
+    let request = scene.path("import.json").to_str().unwrap().to_owned();
+    scene.ok(&["import", "wasi", "wasi.dev", "--propose", &request]);
+    scene.ok(&["sign", &request, "--key", &root]);
+    scene.ok(&["submit", &request]);
+    let wasm = scene.wasm("http");
+    scene.refused(&["publish", &wasm, "wasi:http@1.0.0", "--key", &alice.file], &["wasi.dev"]);
+    scene.publish("acme:hello@1.0.0", &alice);
+}

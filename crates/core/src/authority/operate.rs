@@ -1,43 +1,14 @@
 //! What only an operator's log does: namespaces that are another registry's, and content that is removed or put aside
 //! (`spec/delegation.md`, rule 7, "Acts and records").
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use semver::Version;
 
 use super::judge::Doing;
 use super::role::Power;
+use super::takedown::Takedown;
 use super::{Refusal, State, Subject, step_refused};
-use crate::id::RecordId;
-use crate::name::{Namespace, PackageName};
-use crate::time::Time;
-
-/// What was said last about content that an operator removes or puts aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Takedown {
-    /// The package.
-    pub package: PackageName,
-    /// Its version; `None` means all.
-    pub version: Option<Version>,
-    /// Why, for people.
-    pub reason: String,
-    /// Whether an earlier one ended.
-    pub lifted: bool,
-    /// When it ends by itself: a quarantine.
-    pub not_after: Option<Time>,
-    /// The record that said it.
-    pub record: RecordId,
-    /// When, by that record.
-    pub time: Time,
-}
-
-impl Takedown {
-    /// Whether its content is kept back at a time.
-    #[must_use]
-    pub fn holds_at(&self, time: Time) -> bool {
-        !self.lifted && self.not_after.is_none_or(|end| time <= end)
-    }
-}
+use crate::name::Namespace;
 
 impl State {
     /// The registry whose namespace it is, if it is another's.
@@ -46,9 +17,10 @@ impl State {
         self.imports.get(namespace).map(String::as_str)
     }
 
-    /// Every namespace that is another registry's, with that registry's domain.
-    pub fn imports(&self) -> impl Iterator<Item = (&Namespace, &str)> {
-        self.imports.iter().map(|(namespace, registry)| (namespace, registry.as_str()))
+    /// Every namespace that is another registry's, with that registry's domain; shared with whoever keeps it.
+    #[must_use]
+    pub fn imports(&self) -> &Arc<BTreeMap<Namespace, String>> {
+        &self.imports
     }
 
     pub(super) fn import(

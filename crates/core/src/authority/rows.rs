@@ -11,8 +11,8 @@ use super::encode::{
     PlaceMessage, RoleIdMessage, StateError, field, parse, place_message, read, read_place, time,
 };
 use super::judge::Changes;
-use super::operate::Takedown;
 use super::role::RoleId;
+use super::takedown::Takedown;
 use crate::act::AnnotationKind;
 use crate::proto::Timestamp;
 use crate::record::time_message;
@@ -62,6 +62,9 @@ struct TakedownMessage {
 pub fn dead_role_key(name: &str) -> String {
     format!("dead {name}")
 }
+
+/// What the keys of rows about takedowns lie between, in byte order: from the first, and before the second.
+pub const TAKEDOWN_KEYS: [&str; 2] = ["takedown ", "takedown!"];
 
 impl Changes {
     /// The rows that a record makes or replaces, by what they are about.
@@ -136,8 +139,8 @@ impl Takedown {
     #[must_use]
     pub fn key(&self) -> String {
         match &self.version {
-            Some(version) => format!("takedown {}@{version}", self.package),
-            None => format!("takedown {}", self.package),
+            Some(version) => format!("{}{}@{version}", TAKEDOWN_KEYS[0], self.package),
+            None => format!("{}{}", TAKEDOWN_KEYS[0], self.package),
         }
     }
 

@@ -2,7 +2,7 @@
 //! each record meets the other logs as they stood at its index (`spec/delegation.md`, rules 1 and 7).
 
 use super::{Failure, GivenRecord, judge_v1_record};
-use crate::authority::{Context, Facts, State};
+use crate::authority::{Context, Facts, State, Takedowns};
 use crate::name::{LogName, Namespace, PackageName};
 use crate::record::first_extension_field;
 use crate::v1::package;
@@ -12,6 +12,8 @@ use crate::v1::package;
 pub struct Layers {
     /// The operator log.
     pub operator: State,
+    /// What the operator keeps back.
+    pub takedowns: Takedowns,
     /// The namespace's log; it has no head if it has not begun.
     pub namespace: State,
     /// The package's log; `None` if it has not begun.
@@ -72,6 +74,7 @@ fn judge_in_order(namespace: &Namespace, logs: &[(LogName, &[GivenRecord])]) -> 
     given.sort_by_key(|(record, _)| record.index);
     let mut layers = Layers {
         operator: State::empty(LogName::Operator),
+        takedowns: Takedowns::default(),
         namespace: State::empty(LogName::Namespace(namespace.clone())),
         package: None,
     };
@@ -96,8 +99,9 @@ impl Layers {
                 let claimed = self.namespace.head().map(|_| namespace.clone());
                 let facts = Facts { claimed: claimed.into_iter().collect(), ..Facts::default() };
                 let context = Context { facts: Some(&facts), ..Context::default() };
-                let judged = self.operator.judge(&context, &record.envelope);
-                self.operator = judged.map_err(refused)?.state;
+                let changes = self.operator.judge(&context, &record.envelope).map_err(refused)?;
+                changes.takedowns.iter().for_each(|said| self.takedowns.follow(said));
+                self.operator = changes.state;
             }
             LogName::Namespace(_) => {
                 self.namespace = self.namespace.judge(&context, &record.envelope).map_err(refused)?.state;

@@ -23,6 +23,7 @@ use crate::tables::releases::ReleaseRow;
 use crate::tables::repositories::{ManifestRow, NewManifest};
 use crate::tables::tagged::{self, Released};
 use crate::tables::{content, inspections, logs, references, releases, repositories, sweep};
+use crate::takedowns::KeptBack;
 
 /// A manifest as it was pushed, or as a release's bytes give it.
 #[derive(Debug, Clone)]
@@ -51,18 +52,27 @@ impl Repository {
     /// A manifest by tag or digest.
     ///
     /// # Errors
-    /// [`Error::UnknownManifest`], [`Error::UnknownRepository`].
+    /// [`Error::UnknownManifest`], [`Error::UnknownRepository`], [`Error::TakenDown`].
     pub async fn manifest(&self, reference: &Reference) -> Result<StoredManifest, Error> {
         self.check(Action::Pull)?;
+        let kept_back = self.kept_back();
+        if let Some(takedown) = kept_back.as_ref().and_then(KeptBack::whole) {
+            return Err(takedown.into());
+        }
         let ask = async {
             Ok(match reference {
                 Reference::Digest(digest) => self.manifest_by_digest(digest).await?.map(|row| (row, false)),
-                Reference::Tag(tag) => self.manifest_by_tag(tag).await?,
+                Reference::Tag(tag) => self.manifest_by_tag(tag, kept_back.as_ref()).await?,
             })
         };
         let question = (self.name.clone(), reference.clone());
-        let found = self.shared.answers.manifests.get(&*self.shared.db, question, ask).await?;
+        let found = match &kept_back {
+            // What `latest` is depends on the time.
+            Some(_) => ask.await?,
+            None => self.shared.answers.manifests.get(&*self.shared.db, question, ask).await?,
+        };
         let Some((row, yanked)) = found else { return Err(self.unknown(reference).await?) };
+        self.check_manifest_given(kept_back.as_ref(), reference, &row).await?;
         if matches!(reference, Reference::Digest(_)) {
             self.keep_leased(&row).await;
         }
@@ -71,6 +81,21 @@ impl Repository {
         let Some(hosted) = hosted else { return Err(self.unknown(reference).await?) };
         let bytes = hosted.bytes().await?;
         Ok(StoredManifest { digest: row.digest, named: row.named, media_type: row.media_type, bytes, yanked })
+    }
+
+    /// Refuses a manifest that is kept back: a version's by its tag, whatever else has it.
+    async fn check_manifest_given(
+        &self,
+        kept_back: Option<&KeptBack>,
+        reference: &Reference,
+        row: &ManifestRow,
+    ) -> Result<(), Error> {
+        if let (Some(kept_back), Reference::Tag(tag)) = (kept_back, reference)
+            && let Some(takedown) = tag.version().and_then(|version| kept_back.version(&version))
+        {
+            return Err(takedown.into());
+        }
+        self.check_given(kept_back, &row.digest).await
     }
 
     /// The error of a manifest that is not here.
@@ -120,7 +145,11 @@ impl Repository {
     }
 
     /// The manifest, and whether it is of a yanked release.
-    async fn manifest_by_tag(&self, tag: &Tag) -> Result<Option<(ManifestRow, bool)>, Error> {
+    async fn manifest_by_tag(
+        &self,
+        tag: &Tag,
+        kept_back: Option<&KeptBack>,
+    ) -> Result<Option<(ManifestRow, bool)>, Error> {
         if let Some(version) = tag.version()
             && let Some(name) = self.package()
         {
@@ -136,7 +165,10 @@ impl Repository {
         if tag.is_latest()
             && let Some(logged) = self.logged().await?
         {
-            let Some(release) = latest(self.releases(&logged).await?) else { return Ok(None) };
+            let mut releases = self.releases(&logged).await?;
+            releases
+                .retain(|row| kept_back.is_none_or(|kept_back| kept_back.version(&row.version).is_none()));
+            let Some(release) = latest(releases) else { return Ok(None) };
             return Ok(self.manifest_of(&logged, &release).await?.map(|row| (row, false)));
         }
         let rows = self.shared.db.read(vec![repositories::select_tagged(&self.name, tag)]).await?.pop();

@@ -80,7 +80,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`], [`Error::MissingParts`], [`Error::TagMoved`], [`Error::Invalid`]; of a release those
-    /// of [`crate::Registry::release`] and [`Error::ContentRefused`].
+    /// of [`crate::Registry::release`], [`Error::ContentRefused`] and [`Error::TakenDown`].
     pub async fn put_manifest(&self, push: ManifestPush<'_>, pusher: &Pusher) -> Result<Pushed, Error> {
         self.check(Action::Push)?;
         self.shared.room.take(push.bytes.len() as u64)?;
@@ -270,6 +270,7 @@ impl Repository {
                 content: &content,
                 inspection: Some(&inspection),
             };
+            self.shared.check_given(&name, &version)?;
             self.shared.check_release(&candidate)?;
             let on_behalf_of = pusher.on_behalf_of.clone();
             releases.push(CustodialRelease { name, version, content, manifest, on_behalf_of });

@@ -16,7 +16,8 @@ const REFERRERS_AT_ONCE: usize = 32;
 
 impl Repository {
     /// A page of what refers to `subject`, which need not exist, by digest after `after`; and the last digest of the
-    /// page if there are more. An unknown repository has none, nor has one that the caller may not see.
+    /// page if there are more. An unknown repository has none, nor has one that the caller may not see, or that is kept
+    /// back as a whole.
     ///
     /// # Errors
     /// [`Error::Internal`].
@@ -30,6 +31,9 @@ impl Repository {
             Ok(()) => {}
             Err(Error::UnknownRepository { .. }) => return Ok((ReferrersIndex::page(Vec::new()).0, None)),
             Err(error) => return Err(error),
+        }
+        if self.kept_back().is_some_and(|kept_back| kept_back.whole().is_some()) {
+            return Ok((ReferrersIndex::page(Vec::new()).0, None));
         }
         if after.is_none() {
             self.tell_lifecycle(subject).await?;

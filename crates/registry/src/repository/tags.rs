@@ -10,6 +10,7 @@ use crate::access::Action;
 use crate::error::Error;
 use crate::limits::TAGS_AT_ONCE;
 use crate::tables::tagged;
+use crate::takedowns::KeptBack;
 
 /// A part of a repository's tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +48,8 @@ impl Texts {
 }
 
 impl Repository {
-    /// All tags, in byte order. Yanked versions are not listed, and `latest` of a logged package neither, though it
-    /// can be pulled: `wkg` warns of every tag that is no version.
+    /// All tags, in byte order. Versions that are yanked or kept back are not listed, and `latest` of a logged package
+    /// neither, though it can be pulled: `wkg` warns of every tag that is no version.
     ///
     /// # Errors
     /// [`Error::UnknownRepository`].
@@ -63,13 +64,32 @@ impl Repository {
     pub async fn tag_page(&self, after: &str, limit: usize) -> Result<Arc<TagPage>, Error> {
         self.check(Action::Pull)?;
         let question = (self.name.clone(), after.to_owned(), limit);
-        let ask = async { self.read_tags(after, limit).await.map(|page| page.map(Arc::new)) };
-        let page = self.shared.answers.tags.get(&*self.shared.db, question, ask).await?;
+        let kept_back = self.kept_back();
+        let ask = async {
+            let page = self.read_tags(after, limit, kept_back.as_ref()).await?;
+            Ok(page.map(Arc::new))
+        };
+        let page = match &kept_back {
+            // What is listed depends on the time.
+            Some(_) => ask.await?,
+            None => self.shared.answers.tags.get(&*self.shared.db, question, ask).await?,
+        };
         page.ok_or_else(|| Error::UnknownRepository { repository: self.name.clone() })
     }
 
     /// The same as the ledger says it; `None` if the repository has not begun.
-    async fn read_tags(&self, after: &str, limit: usize) -> Result<Option<TagPage>, Error> {
+    async fn read_tags(
+        &self,
+        after: &str,
+        limit: usize,
+        kept_back: Option<&KeptBack>,
+    ) -> Result<Option<TagPage>, Error> {
+        let is_given = |tag: &Tag| {
+            kept_back.is_none_or(|kept_back| match tag.version() {
+                Some(version) => kept_back.version(&version).is_none(),
+                None => kept_back.whole().is_none(),
+            })
+        };
         let log = self.package().map(|name| LogId::package(&name));
         let (mut tags, mut after) = (Vec::new(), after.to_owned());
         // One more tells whether there are more.
@@ -78,7 +98,7 @@ impl Repository {
             let Some(next) = self.next_tags(log.as_ref(), &after, enough - tags.len()).await? else {
                 return Ok(None);
             };
-            tags.extend(next.tags);
+            tags.extend(next.tags.into_iter().filter(is_given));
             match next.complete_to {
                 Some(last) => after = last,
                 None => break,

@@ -13,7 +13,7 @@ use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{LogFacts, Submission, needs};
 
 use super::bench::{Bench, refused};
-use super::{SignedAct, Submitted, SubmittedRelease, check_served, releases};
+use super::{SignedAct, Submitted, SubmittedRelease, releases};
 use crate::admission::Candidate;
 use crate::custody::{self, Endorsed};
 use crate::error::Error;
@@ -69,7 +69,6 @@ impl<'a> Read<'a> {
                 return Err(invalid(Refusal::Elsewhere { what }.to_string()));
             }
         }
-        check_served(&act)?;
         let submission = Submission::Act {
             log: signed.log.clone(),
             act: signed.act.clone(),
@@ -124,6 +123,9 @@ impl<'a> Read<'a> {
 
     /// Judges the act as the sequencer will, if it is done now.
     pub(crate) fn judge(&self, shared: &Shared) -> Result<Judged, Error> {
+        if let Some(name) = self.package() {
+            releases(&self.act).try_for_each(|release| shared.check_given(name, &release.version))?;
+        }
         if let (Some(name), Some(LogFacts::V1(_))) = (self.package(), self.logs.get(&self.act.log)) {
             return Err(custody::not_delegated(name));
         }

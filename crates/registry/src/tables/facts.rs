@@ -2,8 +2,8 @@
 //!
 //! They follow from `records` alone and are written in the same transaction.
 
-use wargate_core::authority::dead_role_key;
 use wargate_core::authority::role::RoleId;
+use wargate_core::authority::{TAKEDOWN_KEYS, Takedown, Takedowns, dead_role_key};
 use wargate_core::id::{LogId, RecordId};
 
 use super::{Columns, bytes, int, text};
@@ -22,6 +22,24 @@ pub(crate) fn dead_role(rows: Vec<Row>) -> Result<Option<RoleId>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let role = RoleId::decode(&Columns::of(row).bytes("fact")?);
     role.map(Some).map_err(|error| Error::internal("read a dead role", error))
+}
+
+/// All that an operator ever said of content that it keeps back: [`takedowns`].
+pub(crate) fn select_takedowns() -> Statement {
+    let [from, to] = TAKEDOWN_KEYS;
+    Statement::new(
+        "select f.fact from logs l join log_facts f on f.log = l.first_idx \
+         where l.log_id = $1 and f.about >= $2 and f.about < $3",
+        vec![bytes(LogId::operator().as_bytes()), text(from), text(to)],
+    )
+}
+
+pub(crate) fn takedowns(rows: Vec<Row>) -> Result<Takedowns, Error> {
+    let takedown = |row| {
+        let takedown = Takedown::decode(&Columns::of(row).bytes("fact")?);
+        takedown.map_err(|error| Error::internal("read a takedown", error))
+    };
+    rows.into_iter().map(takedown).collect()
 }
 
 /// How many records of the log stand before one of it; no row if it is none of it: [`place`].

@@ -1,5 +1,6 @@
 //! `manifest_parts`, `sha512_names`, and what refers to what in a repository: its manifests, subjects and names.
 
+use semver::Version;
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_wire::oci::reference::{ContentDigest, RepositoryName, Tag};
@@ -137,6 +138,38 @@ pub(crate) fn select_released(log: &LogId, repository: &RepositoryName, digest: 
                     where p.repository = $2 and p.part = $3)",
         vec![bytes(log.as_bytes()), text(repository), bytes(digest.as_bytes())],
     )
+}
+
+/// What has this in a package's repository: [`holders`].
+pub(crate) fn select_holders(log: &LogId, repository: &RepositoryName, digest: &Digest) -> Statement {
+    Statement::new(
+        "with released as (\
+           select r.version, r.content, coalesce(r.manifest, d.manifest) as manifest \
+           from logs l join releases r on r.log = l.first_idx \
+           left join derived_manifests d on d.log = r.log and d.version = r.version where l.log_id = $1) \
+         select version, 1 from released where content = $3 or manifest = $3 \
+         union all select released.version, 0 from manifest_parts p \
+         left join released on released.manifest = p.manifest where p.repository = $2 and p.part = $3",
+        vec![bytes(log.as_bytes()), text(repository), bytes(digest.as_bytes())],
+    )
+}
+
+/// What has some content or manifest.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    /// The release; `None` for a manifest that is no release's.
+    pub(crate) version: Option<Version>,
+    /// Whether it is what was released, or its manifest; else the manifest only names it.
+    pub(crate) is_its_own: bool,
+}
+
+pub(crate) fn holders(rows: Vec<Row>) -> Result<Vec<Holder>, Error> {
+    let holder = |row| {
+        let mut columns = Columns::of(row);
+        let version = columns.optional_parse("version")?;
+        Ok(Holder { version, is_its_own: columns.int("holder")? != 0 })
+    };
+    rows.into_iter().map(holder).collect()
 }
 
 /// Removes a tag, which must be there.

@@ -7,6 +7,7 @@ use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::KeyId;
+use wargate_core::name::PackageName;
 use wargate_core::time::Time;
 use wargate_core::v1::package::{Release, ReleaseState};
 
@@ -31,12 +32,21 @@ pub(crate) struct ReleaseRow {
     fact: Option<bytes::Bytes>,
 }
 
-/// The packages that released some content: [`super::logs::package_names`].
-pub(crate) fn select_packages(content: &Digest) -> Statement {
+/// The releases of some content, by package and version: [`names`].
+pub(crate) fn select_names(content: &Digest) -> Statement {
     Statement::new(
-        "select distinct l.name from releases r join logs l on l.first_idx = r.log where r.content = $1",
+        "select l.name, r.version from releases r join logs l on l.first_idx = r.log where r.content = $1",
         vec![bytes(content.as_bytes())],
     )
+}
+
+pub(crate) fn names(rows: Vec<Row>) -> Result<Vec<(PackageName, Version)>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.parse("package name")?, columns.parse("version")?))
+        })
+        .collect()
 }
 
 /// One version: [`rows`].

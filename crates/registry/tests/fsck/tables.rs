@@ -98,6 +98,8 @@ const CASES: &[Case] = &[
     },
     Case { table: "releases", columns: &["manifest", "fact", "version"], row: CUSTODIAL, end: End::Rebuilt },
     Case { table: "log_facts", columns: &["about", "fact"], row: CUSTODIAL, end: End::Rebuilt },
+    // What the operator took down.
+    Case { table: "log_facts", columns: &["about", "fact"], row: "log = 0", end: End::Rebuilt },
     Case { table: "content", columns: &["size", "bytes", "digest"], row: CONTENT, end: End::Lost },
     Case { table: "manifests", columns: &["media_type", "digest"], row: MANIFEST, end: End::Lost },
     Case { table: "tags", columns: &["digest"], row: "tag = 'edge'", end: End::Lost },

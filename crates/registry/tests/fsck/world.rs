@@ -17,7 +17,7 @@ use wargate_registry::{Registry, SignedAct};
 use wargate_wire::oci::reference::Algorithm;
 
 use crate::support::oci::{push_blob_as, push_wasm};
-use crate::support::{Author, Here, TestClock, WAIT, engines, key, module, open, release};
+use crate::support::{Author, Here, TestClock, WAIT, engines, key, module, open, operate, release, takedown};
 
 /// Authors of v1 logs, who publish at the same time.
 const AUTHORS: u8 = 24;
@@ -85,6 +85,7 @@ pub async fn fill(registry: &Registry, clock: &Arc<TestClock>) {
     let (kind, value) = (AnnotationKind::Deprecate, "use another".to_owned());
     let deprecate = Step::Annotate { kind, subject: "1.0.0".to_owned(), value };
     act(registry, clock, 2, vec![Step::Revoke(revoke), deprecate]).await;
+    operate(registry, clock, 3, takedown("acme:hello@1.1.0", None)).await;
     let other = registry.repository("acme/other".parse().unwrap());
     push_wasm(&other, "0.1.0", &small(203), "").await.unwrap();
     push_wasm(&registry.repository("loose/things".parse().unwrap()), "v1", &small(204), "").await.unwrap();

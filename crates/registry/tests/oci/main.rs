@@ -16,5 +16,6 @@ mod referrers;
 mod support;
 mod sweep;
 mod tags;
+mod takedowns;
 mod upgrade;
 mod world;

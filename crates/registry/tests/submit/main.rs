@@ -13,7 +13,10 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use support::{Author, TestClock, WAIT, config, engines, genesis, key, module, open};
+use support::oci::push_wasm;
+use support::{
+    Author, TestClock, WAIT, carried, config, engines, genesis, key, module, open, operate, operated,
+};
 use wargate_component::manifest::{Layer, artifact};
 use wargate_core::act::{self, Act, AnnotationKind, Identity, OnBehalfOf, Release, Step};
 use wargate_core::digest::Digest;
@@ -70,7 +73,7 @@ impl World {
             arriving.write(Bytes::copy_from_slice(piece)).await?;
         }
         arriving.finish().await?;
-        self.registry.submit(act.clone(), WAIT).await.map(only)
+        self.registry.submit(act.clone(), WAIT).await.map(carried)
     }
 
     fn size(&self) -> u64 {
@@ -126,15 +129,6 @@ fn signed(name: &str, act: &Act, by: &[SecretKey]) -> SignedAct {
     SignedAct { log: LogName::Package(name.parse().unwrap()), act, endorsements }
 }
 
-/// What lacks nobody's agreement.
-#[track_caller]
-fn only(handed_in: HandedIn) -> Submitted {
-    match handed_in {
-        HandedIn::Carried(submitted) => submitted,
-        HandedIn::Proposed(proposal) => panic!("it waits: {proposal:?}"),
-    }
-}
-
 #[track_caller]
 fn denied(outcome: Result<Submitted, Error>, words: &[&str]) {
     let Err(Error::Denied { reason }) = outcome else { panic!("expected a denial, got {outcome:?}") };
@@ -163,7 +157,7 @@ async fn a_first_release_by_a_key_of_ones_own_starts_namespace_and_package() {
     // Somebody else's package in a namespace that is the registry's own.
     let third = world.first("acme:other", 11, &content);
     assert_eq!(
-        only(world.registry.submit(third, WAIT).await.unwrap()).index,
+        carried(world.registry.submit(third, WAIT).await.unwrap()).index,
         4,
         "the content is here already"
     );
@@ -258,7 +252,7 @@ async fn the_same_again_is_the_same_release() {
     // Another act that releases the same, later.
     world.clock.advance(std::time::Duration::from_secs(3600));
     let other = world.next("acme:hello", 10, "1.0.0", &content);
-    assert_eq!(only(world.registry.submit(other, WAIT).await.unwrap()), again);
+    assert_eq!(carried(world.registry.submit(other, WAIT).await.unwrap()), again);
     let changed = world.next("acme:hello", 10, "1.0.0", &module(b"changed"));
     let refused = world.submit(&changed, &module(b"changed")).await;
     assert!(matches!(refused, Err(Error::AlreadyReleased { .. })), "{refused:?}");
@@ -348,37 +342,51 @@ async fn an_imported_namespace_is_published_to_elsewhere() {
     assert!(matches!(refused, Err(Error::NamespaceImported { .. })), "{refused:?}");
 }
 
-/// What no door does yet must not stand in the log as if it did.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operators_acts_are_taken_but_for_what_is_not_served() {
+async fn the_operators_acts_are_taken_from_its_owners() {
     let world = World::new(true).await;
-    let act =
-        |step: Step, nonce: u8| Act { log: LogId::operator(), ..world.act("acme:hello", vec![step], nonce) };
-    let submit = async |step: Step, nonce: u8, by: u8| {
-        let signed =
-            SignedAct { log: LogName::Operator, ..signed("acme:hello", &act(step, nonce), &[key(by)]) };
-        world.registry.submit(signed, WAIT).await
+    let note = |nonce: u8, by: u8| {
+        let step = Step::Annotate {
+            kind: AnnotationKind::Vkey,
+            subject: "other.test/log".to_owned(),
+            value: "other.test/log+1+x".to_owned(),
+        };
+        let act = Act { log: LogId::operator(), ..world.act("acme:hello", vec![step], nonce) };
+        SignedAct { log: LogName::Operator, ..signed("acme:hello", &act, &[key(by)]) }
     };
-    let import = Step::Import { namespace: "wasi".parse().unwrap(), registry: "wasi.dev".to_owned() };
-    let takedown = Step::Takedown {
-        package: "acme:hello".parse().unwrap(),
-        version: None,
-        reason: String::new(),
-        lifted: false,
-        not_after: None,
-    };
-    for (nonce, step) in [(1, import), (2, takedown)] {
-        let refused = submit(step, nonce, 1).await;
-        assert!(matches!(refused, Err(Error::Unsupported { .. })), "{refused:?}");
-    }
-    let note = Step::Annotate {
-        kind: AnnotationKind::Vkey,
-        subject: "other.test/log".to_owned(),
-        value: "other.test/log+1+x".to_owned(),
-    };
-    let refused = submit(note.clone(), 3, 2).await;
+    let refused = world.registry.submit(note(1, 2), WAIT).await;
     assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
-    assert_eq!(only(submit(note, 4, 1).await.unwrap()).index, 1);
+    assert_eq!(carried(world.registry.submit(note(2, 1), WAIT).await.unwrap()).index, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_the_operator_imports_is_the_other_registrys() {
+    let world = World::new(true).await;
+    let (registry, clock) = (&world.registry, &world.clock);
+    let import = |namespace: &str| Step::Import {
+        namespace: namespace.parse().unwrap(),
+        registry: "wasi.dev".to_owned(),
+    };
+    let alice = Author::new(10, "wasi:http", clock);
+    let record = alice.record(vec![alice.init(), support::release("1.0.0", Digest::of(b""))]);
+    assert_eq!(registry.imported(&"wasi".parse().unwrap()), None);
+    operate(registry, clock, 1, import("wasi")).await;
+    assert_eq!(registry.imported(&"wasi".parse().unwrap()).as_deref(), Some("wasi.dev"));
+    let is_elsewhere = |error: Error| {
+        let Error::NamespaceImported { namespace, registry } = error else { panic!("{error:?}") };
+        assert_eq!((namespace.as_str(), registry.as_str()), ("wasi", "wasi.dev"));
+    };
+    is_elsewhere(registry.publish(record, WAIT).await.unwrap_err());
+    is_elsewhere(world.submit(&world.first("wasi:io", 11, &module(b"x")), b"").await.unwrap_err());
+    let repository = registry.repository("wasi/io".parse().unwrap());
+    is_elsewhere(push_wasm(&repository, "1.0.0", &module(b"x"), "").await.unwrap_err());
+    // Once, and not where somebody is at home; and others go on.
+    let again = operated(registry, clock, 2, import("wasi")).await;
+    assert!(matches!(again, Err(Error::Invalid { .. } | Error::Denied { .. })), "{again:?}");
+    world.submit(&world.first("acme:hello", 12, &module(b"y")), &module(b"y")).await.unwrap();
+    let owned = operated(registry, clock, 3, import("acme")).await;
+    assert!(matches!(owned, Err(Error::Denied { .. })), "{owned:?}");
+    assert_eq!(registry.imported(&"acme".parse().unwrap()), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ impl World {
     }
 
     async fn carried(&self, act: SignedAct) -> Submitted {
-        only(self.hand_in(act).await.unwrap())
+        support::carried(self.hand_in(act).await.unwrap())
     }
 
     async fn proposed(&self, act: SignedAct) -> Proposal {
@@ -125,7 +125,7 @@ async fn what_no_agreement_gets_done_is_refused_and_not_kept() {
     let act = world.team_release("2.0.0", &content, 1);
     // A stranger learns that their key has no say.
     denied(
-        world.hand_in(by(&act, &[33])).await.map(only),
+        world.hand_in(by(&act, &[33])).await.map(support::carried),
         &["needs the agreement", "the owners of `acme:hello`"],
     );
     // What can never hold; content that is not here; content that is no Wasm.
@@ -150,7 +150,7 @@ async fn what_no_agreement_gets_done_is_refused_and_not_kept() {
     let act = Act { log: log.log_id(), ..world.act("acme:hello", vec![step], 5) };
     let act: Bytes = act.encode().into();
     let nobody = SignedAct { log, act, endorsements: Vec::new() };
-    denied(world.hand_in(nobody).await.map(only), &["needs the agreement"]);
+    denied(world.hand_in(nobody).await.map(support::carried), &["needs the agreement"]);
     assert!(world.waiting().await.is_empty());
     assert!(world.registry.proposals(&LogName::Operator).await.unwrap().is_empty());
 }
@@ -174,7 +174,7 @@ async fn what_was_turned_down_is_hidden_and_its_signed_bytes_stay_usable() {
     assert_eq!((told.lacks, told.rejected), (None, Some("x".repeat(REJECTION_BYTES_MAX))));
     let again = world.registry.reject(&hello(), &id, "no").await;
     assert!(matches!(again, Err(Error::UnknownProposal { .. })), "{again:?}");
-    denied(world.hand_in(by(&act, &TEAM[..1])).await.map(only), &["turned down: x"]);
+    denied(world.hand_in(by(&act, &TEAM[..1])).await.map(support::carried), &["turned down: x"]);
     world.carried(by(&act, &TEAM)).await;
 }
 
@@ -188,7 +188,7 @@ async fn a_log_keeps_so_many_until_their_time_is_over() {
     }
     let more = world.team_release("2.0.0", &content, 200);
     let words = format!("{PROPOSALS_PER_LOG_MAX} proposals are kept");
-    denied(world.hand_in(by(&more, &TEAM[..1])).await.map(only), &[&words]);
+    denied(world.hand_in(by(&more, &TEAM[..1])).await.map(support::carried), &[&words]);
     // One that waits already takes more signatures all the same, and once it is done the others can't be any more.
     let first = world.team_release("2.0.0", &content, 1);
     world.carried(by(&first, &TEAM[1..])).await;

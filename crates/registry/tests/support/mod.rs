@@ -12,19 +12,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use wargate_component::Inspection;
+use wargate_core::act::{Act, Step, endorse};
 use wargate_core::authority;
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{Layer, LogId, RecordId};
 use wargate_core::key::{Algorithm, SecretKey};
-use wargate_core::name::PackageName;
+use wargate_core::name::{LogName, PackageName};
 use wargate_core::record::{PackageEntry, PackageRecord};
 use wargate_core::time::Time;
 use wargate_registry::clock::Clock;
 use wargate_registry::db::Db;
 use wargate_registry::inspector::{InspectError, Inspector};
 use wargate_registry::limits::GARBAGE_INTERVAL;
-use wargate_registry::{Config, Error, Genesis, RecordStatus, Registry, SignedRecord};
+use wargate_registry::{
+    Config, Error, Genesis, HandedIn, RecordStatus, Registry, SignedAct, SignedRecord, Submitted,
+};
 use wargate_store::{SqliteLedger, open_files};
 
 pub const ORIGIN: &str = "registry.test/log";
@@ -82,8 +85,64 @@ pub fn genesis(now: Time) -> Genesis {
         [7; 16],
     );
     let bytes = act.encode();
-    let endorsement = wargate_core::act::endorse(&bytes, &root).unwrap();
+    let endorsement = endorse(&bytes, &root).unwrap();
     Genesis { act: bytes.into(), endorsements: vec![endorsement] }
+}
+
+/// Does something in the operator's log, by its owner; no two of these may have the same nonce.
+pub async fn operate(registry: &Registry, clock: &TestClock, nonce: u8, step: Step) {
+    operated(registry, clock, nonce, step).await.unwrap();
+}
+
+/// The same, with the registry's answer.
+pub async fn operated(
+    registry: &Registry,
+    clock: &TestClock,
+    nonce: u8,
+    step: Step,
+) -> Result<Submitted, Error> {
+    let act = Act {
+        root: registry.snapshot().root().copied(),
+        log: LogId::operator(),
+        steps: vec![step],
+        not_before: clock.now().plus_seconds(-60),
+        not_after: clock.now().plus_seconds(600),
+        nonce: [nonce; 16],
+    };
+    let act: Bytes = act.encode().into();
+    let endorsements = vec![endorse(&act, &key(1)).unwrap()];
+    registry.submit(SignedAct { log: LogName::Operator, act, endorsements }, WAIT).await.map(carried)
+}
+
+/// What lacks nobody's agreement.
+#[track_caller]
+pub fn carried(handed_in: HandedIn) -> Submitted {
+    match handed_in {
+        HandedIn::Carried(submitted) => submitted,
+        HandedIn::Proposed(proposal) => panic!("it waits: {proposal:?}"),
+    }
+}
+
+/// That a release or a package, as `NS:NAME[@VERSION]`, is taken down; until a time it is a quarantine.
+pub fn takedown(subject: &str, not_after: Option<Time>) -> Step {
+    let (package, version) = subject.split_once('@').unzip();
+    Step::Takedown {
+        package: package.unwrap_or(subject).parse().unwrap(),
+        version: version.map(|version| version.parse().unwrap()),
+        reason: "it steals keys".to_owned(),
+        lifted: false,
+        not_after,
+    }
+}
+
+/// That it is given out again.
+pub fn lift(subject: &str) -> Step {
+    match takedown(subject, None) {
+        Step::Takedown { package, version, reason, not_after, .. } => {
+            Step::Takedown { package, version, reason, lifted: true, not_after }
+        }
+        other => other,
+    }
 }
 
 /// A core module that is nothing but a custom section with this payload.

@@ -20,4 +20,5 @@ mod site;
 #[path = "../../../registry/tests/support/mod.rs"]
 mod support;
 mod tags;
+mod takedowns;
 mod uploads;

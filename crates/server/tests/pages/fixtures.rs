@@ -5,7 +5,7 @@ use wargate_server::web::Site;
 use wargate_wire::api::{
     Checkpoint, CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Kind, Level, LogKind, Metadata,
     Nested, OnBehalfOf, Package, PackageList, PackageSummary, Problem, Producer, RecordPlace, Release,
-    ReleaseSummary, SignedBy, Subject, Wit, Yank,
+    ReleaseSummary, SignedBy, Subject, TakenDown, Wit, Yank,
 };
 
 pub(crate) const DAY: &str = "2026-11-24T10:12:30Z";
@@ -110,11 +110,21 @@ fn row(version: &str, level: Level, size: Option<u64>, yanked: bool) -> ReleaseS
         signed_by: by(level),
         time: DAY.into(),
         yanked: yanked.then(yank),
+        taken_down: None,
     }
 }
 
 pub(crate) fn yank() -> Yank {
     Yank { time: "2026-11-25T08:00:00Z".into(), key_ids: vec![digest("owner")] }
+}
+
+pub(crate) fn taken_down(until: Option<&str>) -> TakenDown {
+    TakenDown {
+        reason: "it steals keys; see https://advisory.example/7".into(),
+        until: until.map(Into::into),
+        time: "2026-11-25T09:30:00Z".into(),
+        record_id: digest("takedown"),
+    }
 }
 
 pub(crate) fn package() -> Package {
@@ -235,6 +245,7 @@ pub(crate) fn release() -> Release {
         signed_by: by(Level::PublisherKey),
         time: DAY.into(),
         yanked: None,
+        taken_down: None,
         record: RecordPlace {
             log_index: 48_101,
             record_id: digest("record"),
@@ -272,6 +283,7 @@ pub(crate) fn module() -> Release {
         manifest_digest: None,
         signed_by: by(Level::RegistryForCi),
         yanked: Some(yank()),
+        taken_down: None,
         inspection: Some(core),
         ..release()
     }

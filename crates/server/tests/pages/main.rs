@@ -6,7 +6,9 @@ mod contrast;
 mod fixtures;
 mod html;
 
-use fixtures::{hostile, hostile_text, list, module, package, problem, release, site, with_every_text};
+use fixtures::{
+    hostile, hostile_text, list, module, package, problem, release, site, taken_down, with_every_text,
+};
 use wargate_server::web::{self, render_list, render_package, render_problem, render_release};
 use wargate_wire::api::{Extern, PackageList, Release};
 
@@ -17,6 +19,10 @@ fn pages() -> Vec<(&'static str, String)> {
     let nothing_found = PackageList { packages: Vec::new(), ..found.clone() };
     let empty = PackageList { query: None, ..nothing_found.clone() };
     let unseen = Release { inspection: None, kind: None, size: None, latest: None, ..release() };
+    let gone = |until| Release { inspection: None, taken_down: Some(taken_down(until)), ..release() };
+    let mut kept_back = package();
+    kept_back.releases[1].taken_down = Some(taken_down(None));
+    kept_back.releases[3].taken_down = Some(taken_down(Some(fixtures::DAY)));
     let mut bare = package();
     (bare.latest, bare.description) = (None, None);
     bare.releases.clear();
@@ -28,9 +34,12 @@ fn pages() -> Vec<(&'static str, String)> {
         ("list_empty", render_list(&empty, None, &site)),
         ("package", render_package(&package(), &site)),
         ("package_bare", render_package(&bare, &site)),
+        ("package_kept_back", render_package(&kept_back, &site)),
         ("release", render_release(&release(), &site)),
         ("release_module", render_release(&module(), &site)),
         ("release_unseen", render_release(&unseen, &site)),
+        ("release_taken_down", render_release(&gone(None), &site)),
+        ("release_quarantined", render_release(&gone(Some(fixtures::DAY)), &site)),
         ("release_hostile", render_release(&hostile(), &site)),
         ("problem", render_problem(&problem(), &site)),
     ]
@@ -41,12 +50,14 @@ fn pages_of(text: &str) -> Vec<(&'static str, String)> {
     let mut site = site();
     text.clone_into(&mut site.name);
     site.root_id = Some(text.into());
+    let taken = Release { inspection: None, taken_down: Some(taken_down(Some(fixtures::DAY))), ..release() };
     vec![
         ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),
         ("package", render_package(&with_every_text(&package(), text), &site)),
         ("release", render_release(&with_every_text(&release(), text), &site)),
         ("module", render_release(&with_every_text(&module(), text), &site)),
         ("hostile", render_release(&with_every_text(&hostile(), text), &site)),
+        ("taken_down", render_release(&with_every_text(&taken, text), &site)),
         ("problem", render_problem(&with_every_text(&problem(), text), &site)),
     ]
 }

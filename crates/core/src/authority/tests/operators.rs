@@ -53,7 +53,7 @@ fn a_namespace_is_imported_once_unless_it_has_owners_here() {
     let state = &world.states[&LogName::Operator];
     assert_eq!(state.imported_from(&"wasi".parse().unwrap()), Some("wasi.dev"));
     assert_eq!(state.imported_from(&"acme".parse().unwrap()), None);
-    assert_eq!(state.imports().count(), 1);
+    assert_eq!(state.imports().len(), 1);
 }
 
 #[test]
@@ -120,6 +120,50 @@ fn content_is_taken_down_by_namespace() {
     assert_eq!(changes.takedowns, all);
     let holds = |seconds| all.each_ref().map(|takedown| takedown.holds_at(time.plus_seconds(seconds)));
     assert_eq!([holds(10), holds(11)], [[true, true, false], [true, false, false]]);
+}
+
+#[test]
+fn a_version_is_kept_back_by_what_was_said_last_of_it_and_by_what_was_of_its_package() {
+    let package: PackageName = "acme:hello".parse().unwrap();
+    let [one, two]: [Version; 2] = ["1.0.0", "2.0.0"].map(|version| version.parse().unwrap());
+    let record = RecordId::from_digest(Digest::of(b"x"));
+    let now = Time::from_seconds(100);
+    let said = |version: Option<&Version>, lifted, not_after: Option<i64>| Takedown {
+        package: package.clone(),
+        version: version.cloned(),
+        reason: "a\u{1b}[2Jb".to_owned(),
+        lifted,
+        not_after: not_after.map(Time::from_seconds),
+        record,
+        time: now,
+    };
+    let mut all = Takedowns::default();
+    let rows = [
+        (said(Some(&one), false, None), [true, false]),
+        (said(None, true, None), [true, false]),
+        (said(None, false, Some(100)), [true, true]),
+        (said(Some(&one), true, None), [true, true]),
+        (said(None, false, Some(99)), [false, false]),
+        (said(Some(&two), false, None), [false, true]),
+        (said(Some(&two), false, Some(50)), [false, false]),
+        (said(None, false, None), [true, true]),
+        (said(None, true, None), [false, false]),
+    ];
+    for (place, (one_more, held)) in rows.into_iter().enumerate() {
+        all.follow(&one_more);
+        let holds = [&one, &two].map(|version| all.of(&package, version, now).is_some());
+        assert_eq!(holds, held, "{place}");
+        assert_eq!(all.touches(&package, now), held[0] || held[1], "{place}");
+        assert!(!all.touches(&"acme:other".parse().unwrap(), now));
+    }
+    assert!(!all.is_empty(), "a quarantine that is over");
+    all.follow(&said(Some(&two), true, None));
+    assert!(all.is_empty());
+    let words = said(Some(&one), false, Some(100)).to_string();
+    let until = "`acme:hello@1.0.0` is in quarantine until 1970-01-01T00:01:40Z: a[2Jb (record sha256:";
+    assert!(words.starts_with(until), "{words}");
+    let words = said(None, false, None).to_string();
+    assert!(words.starts_with("`acme:hello` was taken down: a[2Jb (record "), "{words}");
 }
 
 /// "What must be shown", f: acts of every kind by the owners, and v1 knows commit keys alone.

@@ -87,6 +87,8 @@ impl From<Error> for Failed {
                 .hint("send a token as `Authorization: Bearer TOKEN`, or as a password"),
             Error::Denied { .. } => one(StatusCode::FORBIDDEN, "denied")
                 .hint("`wargate info NS:NAME` shows whose keys have a say"),
+            Error::TakenDown { .. } => one(StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS, "taken-down")
+                .hint("its record stays in the log; the operator who took it down can lift that"),
             Error::AlreadyReleased { .. } => {
                 one(StatusCode::CONFLICT, "already-released").hint("release it under another version")
             }

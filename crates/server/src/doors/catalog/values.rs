@@ -51,6 +51,7 @@ fn release_summary(release: &ReleaseView) -> api::ReleaseSummary {
         signed_by: signed_by(release),
         time: time(release.time),
         yanked: yank(release),
+        taken_down: taken_down(release),
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn release(
         signed_by: signed_by(release),
         time: time(release.time),
         yanked: yank(release),
+        taken_down: taken_down(release),
         record: api::RecordPlace {
             log_index: release.index,
             record_id: release.record.to_string(),
@@ -126,6 +128,16 @@ fn signed_by(release: &ReleaseView) -> api::SignedBy {
 fn yank(release: &ReleaseView) -> Option<api::Yank> {
     let (at, by) = release.yanked?;
     Some(api::Yank { time: time(at), key_ids: by.iter().map(ToString::to_string).collect() })
+}
+
+fn taken_down(release: &ReleaseView) -> Option<api::TakenDown> {
+    let takedown = release.taken_down.as_ref()?;
+    Some(api::TakenDown {
+        reason: takedown.reason.clone(),
+        until: takedown.not_after.map(time),
+        time: time(takedown.time),
+        record_id: takedown.record.to_string(),
+    })
 }
 
 fn inspected(inspection: &found::Inspection) -> api::Inspection {

@@ -76,6 +76,7 @@ pub(super) fn of(error: Error) -> Failed {
         Error::Denied { .. } | Error::NamespaceImported { .. } => one(Code::Denied),
         // 409 in the shape that clients can parse: they print the message.
         Error::AlreadyReleased { .. } | Error::Conflict { .. } => with_status(Code::Denied, 409),
+        Error::TakenDown { .. } => with_status(Code::Denied, 451),
         Error::UnknownRepository { .. } => one(Code::NameUnknown),
         Error::UnknownManifest { .. } => one(Code::ManifestUnknown),
         Error::UnknownContent { .. } | Error::UnknownBlob { .. } => one(Code::BlobUnknown),

@@ -59,6 +59,7 @@ impl From<Error> for Failed {
                 message(StatusCode::UNAUTHORIZED, text)
             }
             Error::Denied { .. } | Error::ContentRefused { .. } => message(StatusCode::FORBIDDEN, text),
+            Error::TakenDown { .. } => message(StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS, text),
             Error::AlreadyReleased { .. } | Error::UploadInUse => message(StatusCode::CONFLICT, text),
             // Nothing at this door asks for repositories.
             Error::UnknownRepository { .. }

@@ -103,7 +103,10 @@ pub fn render_release(release: &Release, site: &Site) -> String {
     let json = format!("{}.json", site.release(&release.name, &release.version));
     let title = format!("{} {}", release.name, release.version);
     let frame = Frame::new(site, &title, &release.checkpoint, json);
-    let lines = copy::lines(site, &release.name, &release.version);
+    let lines = match release.taken_down {
+        Some(_) => Vec::new(),
+        None => copy::lines(site, &release.name, &release.version),
+    };
     finish(&ReleasePage { frame, release, lines })
 }
 

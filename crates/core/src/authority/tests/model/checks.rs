@@ -75,7 +75,8 @@ impl Play {
         prop_assert!(same, "publishing and admitted keys");
         let imports: BTreeMap<_, _> = state
             .imports()
-            .map(|(namespace, registry)| (namespace.to_string(), registry.to_owned()))
+            .iter()
+            .map(|(namespace, registry)| (namespace.to_string(), registry.clone()))
             .collect();
         prop_assert_eq!(&imports, &model.imports);
         let vkeys: BTreeMap<_, _> =
