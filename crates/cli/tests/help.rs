@@ -8,13 +8,20 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 37] = [
     &[],
     &["serve"],
     &["fsck"],
     &["publish"],
     &["key"],
     &["key", "new"],
+    &["key", "import"],
+    &["key", "list"],
+    &["key", "encrypt"],
+    &["operator"],
+    &["operator", "keys"],
+    &["operator", "init"],
+    &["operator", "begin"],
     &["key", "show"],
     &["verify"],
     &["pull"],

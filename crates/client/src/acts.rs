@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use wargate_core::act::{Act, Endorsement, Step};
+use wargate_core::act::power::Power;
+use wargate_core::act::{Act, ActError, Endorsement, Step};
 use wargate_core::authority::{Context, Facts, OWNER, Refusal, State};
 use wargate_core::id::RecordId;
-use wargate_core::key::{KeyId, PublicKey};
+use wargate_core::key::{KeyId, PublicKey, SIGNATURE_BYTES_MAX, Signature};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::time::Time;
 use wargate_core::verify::{Layers, PackageLog};
@@ -30,8 +31,8 @@ pub const WINDOW_AFTER_SECONDS: i64 = 10 * 60;
 pub struct Bench {
     /// Whose log.
     pub log: LogName,
-    /// Which registry: the operator log's first record.
-    pub root: RecordId,
+    /// Which registry: the operator log's first record; `None` where the act is to begin one.
+    pub root: Option<RecordId>,
     pub(crate) operator: State,
     pub(crate) namespace: Option<State>,
     pub(crate) own: Option<(State, Facts)>,
@@ -71,7 +72,7 @@ pub async fn bench(
         }
     };
     pins.keep(&pin)?;
-    Ok((Bench { log: log.clone(), root: proven.root, operator, namespace, own }, proven))
+    Ok((Bench { log: log.clone(), root: Some(proven.root), operator, namespace, own }, proven))
 }
 
 fn v1(name: &PackageName) -> Error {
@@ -80,6 +81,13 @@ fn v1(name: &PackageName) -> Error {
 }
 
 impl Bench {
+    /// What the act is judged by that begins a registry: nothing yet.
+    #[must_use]
+    pub fn of_no_registry() -> Self {
+        let operator = State::empty(LogName::Operator);
+        Self { log: LogName::Operator, root: None, operator, namespace: None, own: None }
+    }
+
     /// The log's state; `None` if it has not begun.
     #[must_use]
     pub fn state(&self) -> Option<&State> {
@@ -104,7 +112,7 @@ impl Bench {
     /// An act of these steps that may be done from `not_before` to `not_after`.
     #[must_use]
     pub fn act(&self, steps: Vec<Step>, not_before: Time, not_after: Time, nonce: [u8; 16]) -> Act {
-        Act { root: Some(self.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
+        Act { root: self.root, log: self.log.log_id(), steps, not_before, not_after, nonce }
     }
 
     /// Judges an act as the registry will, if it is done at `time`. Where the log begins, the registry may add its
@@ -118,16 +126,29 @@ impl Bench {
         let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
         let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
         let context = Context { operator, namespace, facts: Some(facts) };
-        let commit_key = self.operator.commit_keys(time).next().map(PublicKey::id);
-        let commit_key =
-            commit_key.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })?;
+        let commit_key = self.commit_key(act, time)?;
+        let time = time.max(self.earliest());
+        if self.root.is_none() {
+            // Nothing stands before it, so what its owners' word cannot mend is told before the first of them signs.
+            state.carry_verified(&context, time, act, &word_of_all_owners(act)?, &commit_key)?;
+        }
         if self.own.is_none() {
             check_owners_named(act, endorsements)?;
         }
-        match state.carry(&context, time.max(self.earliest()), act, endorsements, &commit_key) {
+        match state.carry(&context, time, act, endorsements, &commit_key) {
             Err(Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(()),
             judged => judged.map(drop),
         }
+    }
+
+    /// The key that will sign the record: one that can now, or one that an act of the operator lets in (again).
+    fn commit_key(&self, act: &[u8], time: Time) -> Result<KeyId, Refusal> {
+        if let Some(key) = self.operator.commit_keys(time).next() {
+            return Ok(key.id());
+        }
+        let operators = self.log == LogName::Operator;
+        let let_in = if operators { first_commit_key(&Act::decode(act)?) } else { None };
+        let_in.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })
     }
 
     /// Whether the registry's publishing keys may start this log.
@@ -164,6 +185,28 @@ impl Bench {
 /// milliseconds, by another clock.
 pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
     logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
+}
+
+/// The first key that an act gives `commit`.
+fn first_commit_key(act: &Act) -> Option<KeyId> {
+    let grants = act.steps.iter().filter_map(|step| match step {
+        Step::Grant(grant) if grant.powers.contains(&Power::Commit) => grant.keys.first(),
+        _ => None,
+    });
+    grants.map(PublicKey::id).next()
+}
+
+/// What it would be if everybody agreed whom an Init names; the signatures are nobody's.
+fn word_of_all_owners(act: &[u8]) -> Result<Vec<Endorsement>, Refusal> {
+    let Some(Step::Init { keys, .. }) = Act::decode(act)?.steps.into_iter().next() else {
+        return Ok(Vec::new());
+    };
+    let word = |key: &PublicKey| {
+        let signature = Signature::from_bytes(key.algorithm(), &[0; SIGNATURE_BYTES_MAX]);
+        signature.map(|signature| Endorsement { key_id: key.id(), signature })
+    };
+    let words: Result<_, _> = keys.iter().map(word).collect();
+    words.map_err(|_| ActError::Field { field: "endorsement" }.into())
 }
 
 /// Enough of the owners that an Init names agree to it.

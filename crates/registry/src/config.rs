@@ -22,6 +22,8 @@ pub struct Config {
     pub origin: String,
     /// The key that signs checkpoints and the envelopes of what the registry carries.
     pub commit_key: Arc<SecretKey>,
+    /// Takes the commit key's place at the first start at which the operator log gives it `commit`.
+    pub next_commit_key: Option<Arc<SecretKey>>,
     /// Commit keys of before: with one that v1 clients of a log know, the log is told of the present one.
     pub former_commit_keys: Vec<Arc<SecretKey>>,
     /// The key that endorses what users push who have none; without it nothing is endorsed.
@@ -65,6 +67,7 @@ impl Config {
         Self {
             origin: origin.into(),
             commit_key: Arc::new(commit_key),
+            next_commit_key: None,
             former_commit_keys: Vec::new(),
             publishing_key: None,
             names_on_first_use: true,

@@ -12,6 +12,7 @@ mod apply;
 pub mod backup;
 pub mod clock;
 mod commit;
+mod commit_key;
 mod config;
 mod content;
 mod content_cache;

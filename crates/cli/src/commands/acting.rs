@@ -18,7 +18,10 @@ use crate::keys::random;
 use crate::secret::KeyArg;
 use crate::ui;
 
-const DAY_SECONDS: i64 = 24 * 60 * 60;
+pub(crate) const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// How many days others have to sign a request, unless said otherwise.
+pub(crate) const DAYS_TO_SIGN: i64 = 7;
 
 /// Options of every command that makes an act.
 #[derive(Debug, Args)]
@@ -27,7 +30,7 @@ pub(crate) struct Acting {
     #[arg(long, value_name = "FILE")]
     propose: Option<PathBuf>,
     /// How many days others have to sign it, at most 30
-    #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "propose")]
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS_TO_SIGN, requires = "propose")]
     days: i64,
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -55,13 +58,10 @@ impl Acting {
         let (bench, proven) = looked.map_err(|error| failed(&error))?;
         tell_first_use(&registry, &proven);
         let now = now();
-        let until = match &self.propose {
-            Some(_) => {
-                self.days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS)
-            }
-            None => WINDOW_AFTER_SECONDS,
+        let (from, until) = match &self.propose {
+            Some(_) => window_of_days(self.days, now),
+            None => (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(WINDOW_AFTER_SECONDS)),
         };
-        let (from, until) = (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until));
         let act = bench.act(vec![step(&bench)], from, until, random()?);
         let bytes = act.encode();
         if let Some(file) = &self.propose {
@@ -79,7 +79,7 @@ impl Acting {
             return Ok(());
         }
         let key = self.key.load()?;
-        let endorsement = endorse(&bytes, &key).map_err(|error| CommandError::internal(error.to_string()))?;
+        let endorsement = endorse(&bytes, &key).map_err(CommandError::config)?;
         let request = Request {
             registry: registry.url().to_owned(),
             act: bytes,
@@ -93,6 +93,12 @@ impl Acting {
         }
         hand_in(&self.remote, &request).await
     }
+}
+
+/// The window of an act that others have some days to sign, as long as it may be.
+pub(crate) fn window_of_days(days: i64, now: Time) -> (Time, Time) {
+    let until = days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS);
+    (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until))
 }
 
 pub(crate) fn now() -> Time {
@@ -146,7 +152,7 @@ pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) 
             "ok": true,
             "log": request.bench.log.as_str(),
             "registry": request.registry,
-            "root": request.bench.root.to_string(),
+            "root": request.bench.root.map(|root| root.to_string()),
             "says": says,
             "notBefore": from,
             "notAfter": until,
@@ -158,7 +164,10 @@ pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) 
     ui::line(&format!("{}, at {}", request.bench.log, request.registry));
     says.iter().for_each(|said| ui::line(&format!("  {said}")));
     ui::line(&format!("  may be done   from {from} to {until}, once"));
-    ui::line(&format!("  registry      {}", request.bench.root));
+    match request.bench.root {
+        Some(root) => ui::line(&format!("  registry      {root}")),
+        None => ui::line("  registry      a new one, which begins with this"),
+    }
     for signed in signed {
         ui::line(&format!("  signed by     {signed}"));
     }
@@ -196,7 +205,7 @@ pub(crate) async fn hand_in(remote: &Remote, request: &Request) -> Result<(), Co
 }
 
 /// Writes a request into a new file.
-fn write_new(path: &Path, request: &Request) -> Result<(), CommandError> {
+pub(crate) fn write_new(path: &Path, request: &Request) -> Result<(), CommandError> {
     let failed =
         |cause: String| CommandError::config(format!("couldn't write `{}`: {cause}", path.display()));
     let text = request.to_text().map_err(|error| failed(error.to_string()))?;
