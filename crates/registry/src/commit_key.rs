@@ -38,6 +38,17 @@ impl CommitEnd {
     pub(crate) fn is_over(&self, time: Time) -> bool {
         self.get().is_some_and(|end| end < time)
     }
+
+    /// That it is over, for the operator.
+    pub(crate) fn words(&self, time: Time) -> Option<String> {
+        let words = "the commit key has ended: its owners must let it in again (docs/keys.md)";
+        self.is_over(time).then(|| words.to_owned())
+    }
+
+    /// Seconds until then, negative afterwards.
+    pub(crate) fn seconds_left(&self, time: Time) -> Option<i64> {
+        self.get().map(|end| end.seconds().saturating_sub(time.seconds()))
+    }
 }
 
 /// Whether the operator log gives the commit key `commit`: with another key nothing may be signed. One that has ended
@@ -64,17 +75,13 @@ pub(crate) async fn follow(shared: &Shared) {
     }
 }
 
-/// Measures how long the key is good, and warns in time, until it is aborted.
+/// Warns in time before the key ends, until it is aborted.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     for round in 0u64.. {
-        let (now, end) = (shared.log_time(), shared.commit_end.get());
-        let left = end.map(|end| end.seconds().saturating_sub(now.seconds()));
-        metrics::gauge!("wargate_commit_key_seconds_left")
-            .set(left.map_or(f64::INFINITY, |left| left as f64));
-        if let Some(end) = end
+        if let Some(end) = shared.commit_end.get()
             && round.is_multiple_of(COMMIT_END_TOLD_ROUNDS)
         {
-            warn(end, now);
+            warn(end, shared.log_time());
         }
         shared.clock.sleep(COMMIT_LOOK_INTERVAL).await;
         follow(&shared).await;

@@ -1,9 +1,10 @@
-//! What an embedder decides about its registry.
+//! What an embedder decides about its registry, and how that begins.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use wargate_core::act::Endorsement;
 use wargate_core::key::SecretKey;
 use wargate_core::name::Namespace;
 
@@ -92,4 +93,13 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("origin", &self.origin).finish_non_exhaustive()
     }
+}
+
+/// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The act's exact bytes.
+    pub act: bytes::Bytes,
+    /// The owners' endorsements.
+    pub endorsements: Vec<Endorsement>,
 }

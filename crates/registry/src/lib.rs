@@ -48,7 +48,7 @@ mod tables;
 
 pub use access::{Access, Caller};
 pub use admission::{Admission, Candidate};
-pub use config::Config;
+pub use config::{Config, Genesis};
 pub use content::uploads::Upload;
 pub use content::{Content, ContentSource, HostedContent};
 pub use custody::{CustodialRelease, Released};
@@ -58,7 +58,7 @@ pub use inspector::{InspectError, Inspector, Inspectors};
 pub use objects::Body;
 pub use packages::{PackagePage, PackageView, ReleaseView};
 pub use publish::{RecordStatus, SignedRecord};
-pub use registry::{Genesis, Registry};
+pub use registry::Registry;
 pub use repository::{
     BlobUpload, ManifestPush, Pushed, Pusher, Repository, StoredManifest, TagCondition, TagPage,
 };

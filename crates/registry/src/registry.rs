@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 use object_store::ObjectStore;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use wargate_core::act::Endorsement;
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
@@ -24,7 +23,7 @@ use crate::apply::Applier;
 use crate::clock::Clock;
 use crate::commit::Step;
 use crate::commit_key::{self, CommitEnd};
-use crate::config::Config;
+use crate::config::{Config, Genesis};
 use crate::content::uploads::{self, Upload};
 use crate::content_cache::ContentCache;
 use crate::custody::{self, CustodialRelease, Released};
@@ -55,15 +54,6 @@ use crate::state::State;
 use crate::status;
 use crate::submit::{self, ActContent, SignedAct, Submitted};
 use crate::tables::pending;
-
-/// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
-#[derive(Debug, Clone)]
-pub struct Genesis {
-    /// The act's exact bytes.
-    pub act: bytes::Bytes,
-    /// The owners' endorsements.
-    pub endorsements: Vec<Endorsement>,
-}
 
 /// A running registry. Clones are the same one.
 ///
@@ -358,6 +348,12 @@ impl Registry {
         self.shared.config.commit_key.public()
     }
 
+    /// How long the commit key is good, in seconds; negative once it has ended, `None` if it does not end.
+    #[must_use]
+    pub fn commit_seconds_left(&self) -> Option<i64> {
+        self.shared.commit_end.seconds_left(self.shared.log_time())
+    }
+
     /// The log's origin.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -398,9 +394,7 @@ impl Registry {
         if let Some(reason) = self.shared.room.words() {
             return Readiness::ReadsOnly { reason };
         }
-        if self.shared.commit_end.is_over(self.shared.log_time()) {
-            let reason =
-                "the commit key has ended: its owners must let it in again (docs/keys.md)".to_owned();
+        if let Some(reason) = self.shared.commit_end.words(self.shared.log_time()) {
             return Readiness::ReadsOnly { reason };
         }
         let staged = self.shared.state.load().staged.len();
