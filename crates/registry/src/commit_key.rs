@@ -70,7 +70,7 @@ pub(crate) async fn follow(shared: &Shared) {
     match recovery::operator(&*shared.db).await {
         Ok(operator) => shared.commit_end.set(operator.commit_end(&shared.config.commit_key.public().id())),
         Err(error) => {
-            tracing::warn!(%error, "couldn't look how long the commit key is good; trying again later")
+            tracing::warn!(%error, "couldn't look how long the commit key is good; trying again later");
         }
     }
 }

@@ -51,7 +51,7 @@ impl Keys {
 
     /// Of a registry that has begun, also while it runs: nothing is made any more.
     fn look(&self) -> Result<RegistryKeys, CommandError> {
-        let folder = DataFolder::look_into(&self.data).map_err(refused)?;
+        let folder = DataFolder::look_into(&self.data).map_err(|error| refused(&error))?;
         RegistryKeys::load(&folder.keys(), None, Make::Nothing)
     }
 
@@ -61,7 +61,7 @@ impl Keys {
             let message = format!("the registry in `{}` has not begun", self.data.display());
             return Err(CommandError::config(message).hint("without --next its first keys are made"));
         }
-        let folder = DataFolder::look_into(&self.data).map_err(refused)?.keys();
+        let folder = DataFolder::look_into(&self.data).map_err(|error| refused(&error))?.keys();
         let next = keys::make_next(&folder)?;
         let present = RegistryKeys::load(&folder, None, Make::Nothing)?.commit;
         let (next, present) = (next.public(), present.public());
@@ -81,7 +81,7 @@ impl Keys {
     }
 
     fn make(&self) -> Result<RegistryKeys, CommandError> {
-        let folder = DataFolder::open(&self.data).map_err(refused)?;
+        let folder = DataFolder::open(&self.data).map_err(|error| refused(&error))?;
         if let Some(path) = keys::root_key(&folder.keys()) {
             return Err(CommandError::config(format!("`{}` was made by `wargate serve`", path.display()))
                 .hint(
@@ -92,7 +92,7 @@ impl Keys {
     }
 }
 
-fn refused(error: FolderError) -> CommandError {
+fn refused(error: &FolderError) -> CommandError {
     CommandError::config(error.to_string())
 }
 
