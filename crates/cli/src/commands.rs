@@ -9,6 +9,7 @@ pub(crate) mod grant;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod operator;
 pub(crate) mod proposals;
 pub(crate) mod publish;
 pub(crate) mod pull;

@@ -11,6 +11,9 @@ use wargate_registry::gc::Retention;
 
 use crate::error::CommandError;
 
+/// The data folder where nobody names another.
+pub(crate) const DATA_DEFAULT: &str = "wargate-data";
+
 /// What the file may say. `listen`, `data`, `public_url`, `tls_cert`, `tls_key` and `trusted_proxies` are flags and
 /// environment variables too, `plain_http` a flag.
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +98,11 @@ impl ServeConfig {
         };
         let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
         toml::from_str(&text).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The data folder: the one that is named, else the file's, else the default.
+    pub(crate) fn data_folder(&self, named: Option<&Path>) -> PathBuf {
+        named.or(self.data.as_deref()).unwrap_or(Path::new(DATA_DEFAULT)).to_owned()
     }
 
     /// Who may do what without a token. Unless the file says: where only this machine can come, or where the operator

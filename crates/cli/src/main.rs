@@ -38,6 +38,8 @@ struct Cli {
 enum Command {
     /// Run a registry
     Serve(commands::serve::Serve),
+    /// Begin a registry whose owners keep their keys elsewhere
+    Operator(commands::operator::Operator),
     /// Check a data folder, and repair it
     Fsck(commands::fsck::Fsck),
     /// Release a version with a key of your own
@@ -46,7 +48,7 @@ enum Command {
     Yank(commands::yank::Yank),
     /// Say what to use instead of a release or a package
     Deprecate(commands::yank::Deprecate),
-    /// Make a key of your own, or show it
+    /// Make keys of your own, and show them
     Key(commands::key::Key),
     /// Start a namespace that nobody has
     Claim(commands::claim::Claim),
@@ -108,6 +110,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
+        Command::Operator(operator) => runtime.block_on(operator.run()),
         Command::Fsck(fsck) => runtime.block_on(fsck.run()),
         Command::Publish(publish) => runtime.block_on(publish.run()),
         Command::Yank(yank) => runtime.block_on(yank.run()),

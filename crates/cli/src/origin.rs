@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use wargate_core::key::PublicKey;
@@ -28,11 +27,11 @@ pub(crate) fn kept(folder: &Path) -> Option<String> {
     Some(text.trim_end().to_owned()).filter(|origin| !origin.is_empty())
 }
 
-/// The origin that is kept, else the one that is wanted, else `HOST:PORT/log`; kept from now on.
+/// The origin that is kept, else the one that is wanted, else another; kept from now on.
 pub(crate) fn choose(
     folder: &DataFolder,
     wanted: Option<&str>,
-    address: &SocketAddr,
+    otherwise: &str,
     commit: &PublicKey,
 ) -> Result<String, CommandError> {
     let path = path(folder.path());
@@ -41,7 +40,7 @@ pub(crate) fn choose(
         let kept = std::fs::read_to_string(&path).map_err(failed)?.trim_end().to_owned();
         return match wanted {
             Some(wanted) if wanted != kept => Err(CommandError::config(format!(
-                "the configuration names the origin `{wanted}`, this registry's log began as `{kept}`"
+                "the origin `{wanted}` is asked for, this registry's log began as `{kept}`"
             ))
             .hint("a log keeps its origin for ever: correct the configuration")),
             _ => Ok(kept),
@@ -51,14 +50,19 @@ pub(crate) fn choose(
         return Err(CommandError::config(format!("`{}` is missing, but the log has begun", path.display()))
             .hint("put it back: it is the first line of any checkpoint's note under `objects`"));
     }
-    let origin = wanted.map_or_else(|| format!("{address}/log"), str::to_owned);
+    let origin = wanted.unwrap_or(otherwise).to_owned();
     // Now or never: what cannot sign a note would be kept, and the log could not go on.
-    if Verifier::new(&origin, commit.clone()).is_err() {
-        return Err(CommandError::config(format!("`{origin}` cannot be a log's origin"))
-            .hint("it is `HOST/log`: no spaces, no `+`; `origin` in the configuration"));
-    }
+    check(&origin, commit)?;
     write(folder.path(), &path, &origin).map_err(failed)?;
     Ok(origin)
+}
+
+/// Refuses what cannot sign a note.
+pub(crate) fn check(origin: &str, commit: &PublicKey) -> Result<(), CommandError> {
+    Verifier::new(origin, commit.clone()).map(drop).map_err(|_| {
+        CommandError::config(format!("`{origin}` cannot be a log's origin"))
+            .hint("it is `HOST/log`: no spaces, no `+`; `origin` in the configuration")
+    })
 }
 
 fn write(folder: &Path, path: &Path, origin: &str) -> std::io::Result<()> {

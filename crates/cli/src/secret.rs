@@ -1,7 +1,7 @@
 //! A person's own key: where it lies, how it is encrypted, and who is asked for the passphrase.
 //!
 //! A key file holds the key's secret text, encrypted with a passphrase in the age format, armored: the `age` tool can
-//! open it too. A file without a passphrase holds the text alone.
+//! open it too. A file without a passphrase holds the text alone. Or the key is nowhere here, and a command signs.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -11,10 +11,17 @@ use std::path::{Path, PathBuf};
 use age::secrecy::SecretString;
 use age::{DecryptError, scrypt};
 use clap::Args;
-use wargate_core::key::{Algorithm, SecretKey};
+use wargate_core::key::{Algorithm, PublicKey, SecretKey, Signature, Signer};
 
+use crate::commands::acting::public_key;
 use crate::error::CommandError;
 use crate::keys::random;
+
+mod command;
+mod import;
+
+use command::SigningCommand;
+pub(crate) use import::import;
 
 /// The variable that holds a key's secret text, for machines.
 const KEY_VARIABLE: &str = "WARGATE_KEY";
@@ -26,7 +33,7 @@ const PASSPHRASE_VARIABLE: &str = "WARGATE_KEY_PASSPHRASE";
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 
 /// Largest key file, in bytes.
-const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Which key to sign with.
 #[derive(Debug, Args)]
@@ -34,25 +41,62 @@ pub(crate) struct KeyArg {
     /// The key file; without it WARGATE_KEY may hold a key's secret text [default: ~/.config/wargate/key.age]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// A command line that signs instead: it reads the bytes, and prints the signature
+    #[arg(long, value_name = "COMMAND", requires = "public_key", conflicts_with = "key")]
+    sign_with: Option<String>,
+    /// The public half of the key that the command signs with
+    #[arg(long, value_name = "PUBLIC-KEY", requires = "sign_with", value_parser = public_key)]
+    public_key: Option<PublicKey>,
+}
+
+/// Somebody's own key: here, or where a command reaches it.
+#[derive(Debug)]
+pub(crate) enum OwnKey {
+    /// In this process.
+    Here(SecretKey),
+    /// Kept elsewhere.
+    Elsewhere(SigningCommand),
+}
+
+impl Signer for OwnKey {
+    type Error = String;
+
+    fn public(&self) -> &PublicKey {
+        match self {
+            Self::Here(key) => key.public(),
+            Self::Elsewhere(command) => command.public(),
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, String> {
+        match self {
+            Self::Here(key) => key.sign(message).map_err(|error| error.to_string()),
+            Self::Elsewhere(command) => command.sign(message),
+        }
+    }
 }
 
 impl KeyArg {
-    /// The key: of the file, else of the environment, else of the default file.
-    pub(crate) fn load(&self) -> Result<SecretKey, CommandError> {
+    /// The key: of the command, else of the file, else of the environment, else of the default file.
+    pub(crate) fn load(&self) -> Result<OwnKey, CommandError> {
+        if let (Some(line), Some(public)) = (&self.sign_with, &self.public_key) {
+            return Ok(OwnKey::Elsewhere(SigningCommand::new(line, public.clone())));
+        }
         if let Some(path) = &self.key {
-            return read(path);
+            return read(path).map(OwnKey::Here);
         }
         if let Some(text) = variable(KEY_VARIABLE)? {
-            return text.trim().parse().map_err(|error: wargate_core::key::KeyError| {
+            let key = text.trim().parse().map_err(|error: wargate_core::key::KeyError| {
                 CommandError::config(format!("{KEY_VARIABLE}: {error}"))
-            });
+            })?;
+            return Ok(OwnKey::Here(key));
         }
         let path = default_path()?;
         if !path.exists() {
             return Err(CommandError::config(format!("there is no key at `{}`", path.display()))
                 .hint("`wargate key new` makes one; --key names another file"));
         }
-        read(&path)
+        read(&path).map(OwnKey::Here)
     }
 }
 
@@ -80,11 +124,16 @@ pub(crate) fn default_path() -> Result<PathBuf, CommandError> {
     Ok(folder.join("wargate/key.age"))
 }
 
+/// The folder of that file.
+pub(crate) fn default_folder() -> Result<PathBuf, CommandError> {
+    default_path().map(|path| path.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
 /// Makes a key.
-pub(crate) fn make() -> Result<SecretKey, CommandError> {
+pub(crate) fn make(algorithm: Algorithm) -> Result<SecretKey, CommandError> {
     loop {
         // A P-256 scalar is out of range about once in 2^32.
-        if let Ok(key) = SecretKey::from_bytes(Algorithm::EcdsaP256, random()?) {
+        if let Ok(key) = SecretKey::from_bytes(algorithm, random()?) {
             return Ok(key);
         }
     }
@@ -118,25 +167,68 @@ pub(crate) fn write(
     })
 }
 
-/// Reads a key file, and asks for its passphrase if it has one.
-pub(crate) fn read(path: &Path) -> Result<SecretKey, CommandError> {
-    let failed =
-        |cause: String| CommandError::config(format!("couldn't read the key `{}`: {cause}", path.display()));
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes))
-        .map_err(|error| failed(error.to_string()))?;
-    if bytes.trim_ascii_start().starts_with(ARMOR) {
-        let identity = scrypt::Identity::new(passphrase(path)?);
-        bytes = age::decrypt(&identity, &bytes).map_err(|error| match error {
+/// Puts a passphrase before the key of a plain file: the encrypted file takes its place, whole or not at all.
+pub(crate) fn encrypt(path: &Path, key: &SecretKey, passphrase: SecretString) -> Result<(), CommandError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".encrypted");
+    let beside = path.with_file_name(name);
+    write(&beside, key, Some(passphrase))?;
+    std::fs::rename(&beside, path).map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        CommandError::config(format!("couldn't write the key `{}`: {error}", path.display()))
+    })
+}
+
+/// A key file's bytes as they lie there.
+pub(crate) struct KeyFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl KeyFile {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
+        let mut bytes = Vec::new();
+        let file = Self { path: path.to_owned(), bytes: Vec::new() };
+        std::fs::File::open(path)
+            .and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes))
+            .map_err(|error| file.failed(&error.to_string()))?;
+        Ok(Self { bytes, ..file })
+    }
+
+    /// Whether a passphrase opens it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.bytes.trim_ascii_start().starts_with(ARMOR)
+    }
+
+    /// The key in it, for whoever has its passphrase, if it has one.
+    pub(crate) fn open(&self) -> Result<SecretKey, CommandError> {
+        if !self.is_encrypted() {
+            return self.parse(&self.bytes);
+        }
+        let identity = scrypt::Identity::new(passphrase(&self.path)?);
+        let bytes = age::decrypt(&identity, &self.bytes).map_err(|error| match error {
             DecryptError::DecryptionFailed
             | DecryptError::KeyDecryptionFailed
-            | DecryptError::NoMatchingKeys => failed("the passphrase is wrong".to_owned()),
-            other => failed(other.to_string()),
+            | DecryptError::NoMatchingKeys => self.failed("the passphrase is wrong"),
+            other => self.failed(&other.to_string()),
         })?;
+        self.parse(&bytes)
     }
-    let text = String::from_utf8(bytes).map_err(|_| failed("it is no key file".to_owned()))?;
-    text.trim().parse().map_err(|error: wargate_core::key::KeyError| failed(error.to_string()))
+
+    fn parse(&self, bytes: &[u8]) -> Result<SecretKey, CommandError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| self.failed("it is no key file"))?;
+        text.trim().parse().map_err(|error: wargate_core::key::KeyError| self.failed(&error.to_string()))
+    }
+
+    fn failed(&self, cause: &str) -> CommandError {
+        CommandError::config(format!("couldn't read the key `{}`: {cause}", self.path.display()))
+    }
+}
+
+/// Reads a key file, and asks for its passphrase if it has one.
+pub(crate) fn read(path: &Path) -> Result<SecretKey, CommandError> {
+    KeyFile::read(path)?.open()
 }
 
 fn ask(prompt: &str) -> Result<SecretString, CommandError> {

@@ -8,13 +8,20 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 43] = [
     &[],
     &["serve"],
     &["fsck"],
     &["publish"],
     &["key"],
     &["key", "new"],
+    &["key", "import"],
+    &["key", "list"],
+    &["key", "encrypt"],
+    &["operator"],
+    &["operator", "keys"],
+    &["operator", "init"],
+    &["operator", "begin"],
     &["key", "show"],
     &["verify"],
     &["pull"],
@@ -36,6 +43,9 @@ const COMMANDS: [&[&str]; 33] = [
     &["recover"],
     &["sign"],
     &["submit"],
+    &["proposals"],
+    &["approve"],
+    &["reject"],
     &["takedown"],
     &["quarantine"],
     &["import"],

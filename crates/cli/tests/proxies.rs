@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Body, Client, Response, StatusCode};
 use support::Server;
+use support::ceremony::Ceremony;
 use wargate_core::digest::Digest;
 
 /// Where Debian has it.
@@ -112,6 +113,7 @@ fn certificate(folder: &Path) -> reqwest::Certificate {
 /// A registry with nginx in front, and a client that reaches it by its public URL.
 struct Site {
     _folder: tempfile::TempDir,
+    _registry: Ceremony,
     _nginx: Nginx,
     server: Server,
     log: PathBuf,
@@ -129,13 +131,15 @@ impl Site {
         assert!(text.contains("trusted_proxies"), "it is the example with a proxy: {text}");
         std::fs::write(&config, text).unwrap();
         let args = ["--config", config.to_str().unwrap()];
-        let server = Server::start_logged(&folder.path().join("data"), &log, None, &args);
+        // Begun by its owners, as the documentation has it: of a root key that lies here the log would warn.
+        let registry = Ceremony::done();
+        let server = Server::start_logged(&registry.data(), &log, None, &args);
         let nginx = start_nginx(folder.path(), server.url.strip_prefix("http://").unwrap());
         let address = ([127, 0, 0, 1], nginx.port).into();
         let client = Client::builder().tls_certs_only([root]).resolve(HOST, address);
         let http = client.timeout(Duration::from_secs(120)).build().unwrap();
         let url = format!("https://{HOST}:{}", nginx.port);
-        Self { _folder: folder, _nginx: nginx, server, log, http, url }
+        Self { _folder: folder, _registry: registry, _nginx: nginx, server, log, http, url }
     }
 
     fn at(&self, path: &str) -> String {

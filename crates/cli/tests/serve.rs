@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use support::ceremony::Ceremony;
 use support::{Server, assert_refused, root_of, serve_refused};
 use tempfile::tempdir;
 
@@ -67,23 +68,23 @@ fn a_start_cut_off_after_its_keys_goes_on_with_them() {
     let folder = tempdir().unwrap();
     Server::start(folder.path(), &[]).end();
     let keys = files(&folder.path().join("keys"));
-    // As it was before the log began, with the last key not made yet and another half written.
+    // As it was before the log began, with the last key not made yet and the one before half written.
     let cut = tempdir().unwrap();
     let data = cut.path().join("data");
     fs::create_dir_all(data.join("keys")).unwrap();
     fs::set_permissions(data.join("keys"), fs::Permissions::from_mode(0o700)).unwrap();
     fs::copy(folder.path().join("format"), data.join("format")).unwrap();
-    for name in &KEYS[..2] {
-        fs::write(data.join("keys").join(name), &keys[*name]).unwrap();
+    for name in ["root.key", "commit.key"] {
+        fs::write(data.join("keys").join(name), &keys[name]).unwrap();
     }
-    fs::write(data.join("keys/root.key.new"), "ecdsa-p2").unwrap();
+    fs::write(data.join("keys/commit-spare.key.new"), "ecdsa-p2").unwrap();
     let server = Server::start(&data, &[]);
     assert!(server.get("/readyz").contains(" 200 "));
     server.end();
     let after = files(&data.join("keys"));
     assert_eq!(after.keys().collect::<Vec<_>>(), KEYS, "the half key is gone");
-    for name in &KEYS[..2] {
-        assert_eq!(after[*name], keys[*name], "{name} is the one that was there");
+    for name in ["root.key", "commit.key"] {
+        assert_eq!(after[name], keys[name], "{name} is the one that was there");
     }
 }
 
@@ -173,15 +174,45 @@ fn an_address_that_others_reach_needs_a_word() {
         assert_refused(&refused, 1, &["error[config]", asked]);
         assert!(!data.exists(), "nothing was made");
     }
-    let mut command =
-        support::wargate(&[&["serve", "--listen", "0.0.0.0:0"], &told[..], &["--data"]].concat());
-    let mut child = command.arg(&data).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let everything = [&["--listen", "0.0.0.0:0"], &told[..]].concat();
+    let refused = serve_refused(&data, &everything);
+    assert_refused(&refused, 1, &["error[config]", "has not begun", "wargate operator keys"]);
+    assert!(!data.exists(), "nothing was made");
+
+    let begun = Ceremony::done();
+    assert!(first_line(&begun.data(), &everything).starts_with("listening on http://0.0.0.0:"));
+}
+
+/// What `serve` says first; it is killed then.
+fn first_line(data: &Path, args: &[&str]) -> String {
+    let mut command = support::wargate(&["serve", "--data", data.to_str().unwrap()]);
+    let mut child = command.args(args).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
         .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(line.starts_with("listening on http://0.0.0.0:"), "{line}");
+    line
+}
+
+#[test]
+fn a_root_key_is_not_served_to_others() {
+    let folder = tempdir().unwrap();
+    Server::start(folder.path(), &[]).end();
+    let reached = ["--listen", "0.0.0.0:0", "--open", "--public-url", "http://a.example", "--plain-http"];
+    let refused = serve_refused(folder.path(), &reached);
+    assert_refused(&refused, 1, &["error[config]", "keys/root.key", "can do everything", "move it"]);
+    // On loopback behind a proxy it is said, each time.
+    let (log, begun) = (folder.path().join("log"), ["--public-url", "https://a.example"]);
+    Server::start_logged(folder.path(), &log, None, &begun).end();
+    assert!(fs::read_to_string(&log).unwrap().contains("a root key lies here"));
+    // Moved away it is where it belongs, and the same registry goes on.
+    let away = tempdir().unwrap();
+    fs::rename(folder.path().join("keys/root.key"), away.path().join("root.key")).unwrap();
+    assert!(first_line(folder.path(), &reached).starts_with("listening on http://0.0.0.0:"));
+    fs::remove_file(&log).unwrap();
+    Server::start_logged(folder.path(), &log, None, &begun).end();
+    assert!(!fs::read_to_string(&log).unwrap().contains("a root key lies here"));
 }
 
 #[test]

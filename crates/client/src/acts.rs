@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use semver::Version;
+use wargate_core::act::power::Power;
 use wargate_core::act::{Act, Endorsement, Step};
 use wargate_core::authority::{self, Context, Facts, OWNER, Refusal, State, Weighed};
 use wargate_core::id::RecordId;
@@ -35,8 +36,8 @@ pub const PROPOSAL_WINDOW_SECONDS: i64 = 7 * 24 * 60 * 60;
 pub struct Bench {
     /// Whose log.
     pub log: LogName,
-    /// Which registry: the operator log's first record.
-    pub root: RecordId,
+    /// Which registry: the operator log's first record; `None` where the act is to begin one.
+    pub root: Option<RecordId>,
     pub(crate) operator: State,
     pub(crate) namespace: Option<State>,
     pub(crate) own: Option<(State, Facts)>,
@@ -76,7 +77,7 @@ pub async fn bench(
         }
     };
     pins.keep(&pin)?;
-    Ok((Bench { log: log.clone(), root: proven.root, operator, namespace, own }, proven))
+    Ok((Bench { log: log.clone(), root: Some(proven.root), operator, namespace, own }, proven))
 }
 
 fn v1(name: &PackageName) -> Error {
@@ -85,6 +86,13 @@ fn v1(name: &PackageName) -> Error {
 }
 
 impl Bench {
+    /// What the act is judged by that begins a registry: nothing yet.
+    #[must_use]
+    pub fn of_no_registry() -> Self {
+        let operator = State::empty(LogName::Operator);
+        Self { log: LogName::Operator, root: None, operator, namespace: None, own: None }
+    }
+
     /// The log's state; `None` if it has not begun.
     #[must_use]
     pub fn state(&self) -> Option<&State> {
@@ -115,7 +123,7 @@ impl Bench {
     /// An act of these steps that may be done from `not_before` to `not_after`.
     #[must_use]
     pub fn act(&self, steps: Vec<Step>, not_before: Time, not_after: Time, nonce: [u8; 16]) -> Act {
-        Act { root: Some(self.root), log: self.log.log_id(), steps, not_before, not_after, nonce }
+        Act { root: self.root, log: self.log.log_id(), steps, not_before, not_after, nonce }
     }
 
     /// Judges an act as the registry will, if it is done at `time`: what it lacks, if more must agree. Where the log begins,
@@ -134,9 +142,7 @@ impl Bench {
         let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
         let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
         let context = Context { operator, namespace, facts: Some(facts) };
-        let commit_key = self.operator.commit_keys(time).next().map(PublicKey::id);
-        let commit_key =
-            commit_key.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })?;
+        let commit_key = self.commit_key(act, time)?;
         let Weighed::Proposed(authority::Proposal { lacks, .. }) =
             state.weigh(&context, time.max(self.earliest()), act, endorsements, &commit_key)?
         else {
@@ -148,6 +154,16 @@ impl Bench {
             (None, Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(None),
             (None, _) => Ok(Some(lacks)),
         }
+    }
+
+    /// The key that will sign the record: one that can now, or one that an act of the operator lets in (again).
+    fn commit_key(&self, act: &[u8], time: Time) -> Result<KeyId, Refusal> {
+        if let Some(key) = self.operator.commit_keys(time).next() {
+            return Ok(key.id());
+        }
+        let operators = self.log == LogName::Operator;
+        let let_in = if operators { first_commit_key(&Act::decode(act)?) } else { None };
+        let_in.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })
     }
 
     /// Whether the registry's publishing keys may start this log.
@@ -184,6 +200,15 @@ impl Bench {
 /// milliseconds, by another clock.
 pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
     logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
+}
+
+/// The first key that an act gives `commit`.
+fn first_commit_key(act: &Act) -> Option<KeyId> {
+    let grants = act.steps.iter().filter_map(|step| match step {
+        Step::Grant(grant) if grant.powers.contains(&Power::Commit) => grant.keys.first(),
+        _ => None,
+    });
+    grants.map(PublicKey::id).next()
 }
 
 /// What is missing of the agreement of the owners that an Init names.

@@ -12,7 +12,7 @@ use wargate_core::act::{self, Act, Endorsement, Release, Step};
 use wargate_core::authority::{self, Context, Refusal, State, Weighed};
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
-use wargate_core::key::{KeyId, SecretKey};
+use wargate_core::key::{KeyId, Signer};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::time::Time;
 use wargate_core::verify::{Layers, PackageLog};
@@ -107,11 +107,11 @@ struct Start {
 /// # Errors
 /// As [`crate::verify_package`]; [`Error::CannotRelease`] if the rules or the key's powers forbid it,
 /// [`Error::AlreadyReleased`], [`Error::Sign`].
-pub async fn prepare(
+pub async fn prepare<S: Signer>(
     registry: &Registry,
     pins: &PinStore,
     release: NewRelease,
-    key: &SecretKey,
+    key: &S,
     nonce: [u8; 16],
     limits: &Limits,
 ) -> Result<Preparation, Error> {

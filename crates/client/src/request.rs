@@ -26,7 +26,7 @@ pub const REQUEST_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// An act that waits for signatures.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The registry's URL, for whoever hands it in.
+    /// The registry's URL, for whoever hands it in; of an act that begins one, its log's origin.
     pub registry: String,
     /// The exact bytes that are signed.
     pub act: Vec<u8>,
@@ -82,8 +82,11 @@ struct File {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct StandsOn {
-    root: Text<RecordId>,
-    operator: Base64,
+    /// It and the operator's state are absent where the act begins a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<Text<RecordId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operator: Option<Base64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     namespace: Option<Base64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,8 +118,8 @@ impl Request {
             act: Base64(self.act.clone()),
             endorsements: self.endorsements.iter().map(EndorsementBody::from).collect(),
             stands_on: StandsOn {
-                root: Text(*root),
-                operator: Base64(operator.encode()),
+                root: root.map(Text),
+                operator: root.map(|_| Base64(operator.encode())),
                 namespace: namespace.as_ref().map(|state| Base64(state.encode())),
                 own: own
                     .as_ref()
@@ -143,10 +146,10 @@ impl Request {
         }
         let log: LogName =
             file.log.parse().map_err(|_| RequestError::Mixed { what: "its log has no such name" })?;
-        let operator = State::decode(&file.stands_on.operator.0)?;
+        let operator = file.stands_on.operator.map(|state| State::decode(&state.0)).transpose()?;
         let namespace = file.stands_on.namespace.map(|state| State::decode(&state.0)).transpose()?;
         let own = match (&log, file.stands_on.own) {
-            (LogName::Operator, _) => Some(operator.clone()),
+            (LogName::Operator, _) => operator.clone(),
             (_, own) => own.map(|state| State::decode(&state.0)).transpose()?,
         };
         let mut facts = Facts::default();
@@ -164,8 +167,8 @@ impl Request {
             endorsements: file.endorsements.into_iter().map(Into::into).collect(),
             bench: Bench {
                 log,
-                root: file.stands_on.root.0,
-                operator,
+                root: file.stands_on.root.map(|root| root.0),
+                operator: operator.unwrap_or_else(|| State::empty(LogName::Operator)),
                 namespace,
                 own: own.map(|state| (state, facts)),
             },
@@ -184,9 +187,10 @@ impl Request {
         };
         let rows = [
             (act.log == log.log_id(), "its act is for another log"),
-            (act.root == Some(*root), "its act is for another registry"),
+            (root.is_some() || *log == LogName::Operator, "a registry begins with its operator's log"),
+            (act.root == *root, "its act is for another registry"),
             (*operator.log() == LogName::Operator, "the operator's state is another log's"),
-            (operator.first_record() == Some(*root), "the operator's state is another registry's"),
+            (operator.first_record() == *root, "the operator's state is another registry's"),
             (own.as_ref().is_none_or(|(state, _)| state.log() == log), "its state is another log's"),
             (namespace.as_ref().map(State::log) == above.as_ref(), "the namespace's state is another log's"),
         ];

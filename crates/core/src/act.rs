@@ -23,7 +23,7 @@ pub use step::{
 use crate::digest::Digest;
 use crate::envelope::ENVELOPE_BYTES_MAX;
 use crate::id::{LogId, RecordId};
-use crate::key::{KeyError, KeyId, PublicKey, SecretKey, Signature};
+use crate::key::{KeyError, KeyId, PublicKey, Signature, Signer};
 use crate::name::Namespace;
 use crate::proto;
 use crate::record::{RecordError, parse_time, time_message};
@@ -113,8 +113,8 @@ fn signed_bytes(act: &[u8]) -> Vec<u8> {
 /// Agrees to an act.
 ///
 /// # Errors
-/// As [`SecretKey::sign`].
-pub fn endorse(act: &[u8], key: &SecretKey) -> Result<Endorsement, KeyError> {
+/// As [`Signer::sign`].
+pub fn endorse<S: Signer>(act: &[u8], key: &S) -> Result<Endorsement, S::Error> {
     Ok(Endorsement { key_id: key.public().id(), signature: key.sign(&signed_bytes(act))? })
 }
 

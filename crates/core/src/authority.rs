@@ -41,10 +41,10 @@ mod takedown;
 mod tests;
 
 pub use annotate::{Annotation, VariantError, VariantValue};
-pub use carry::endorsers;
+pub use carry::{endorsers, first_act};
 pub use encode::StateError;
 pub use facts::{Facts, Named};
-pub use genesis::genesis_act;
+pub use genesis::{Beginning, COMMIT_SECONDS_MAX, genesis_act};
 pub use judge::{Carried, Changes};
 pub use policy::{Policy, PolicyError, TWO_PERSONS};
 pub use proposal::{Proposal, Weighed};
@@ -364,6 +364,14 @@ impl State {
     /// The keys that hold `commit` at a time, in the order in which they were granted.
     pub fn commit_keys(&self, time: Time) -> impl Iterator<Item = &PublicKey> {
         self.commit_ever.iter().filter(move |key| self.holds_commit(&key.id(), time))
+    }
+
+    /// The last moment at which a key holds `commit` as things stand; `None` if it does not, or has no end.
+    #[must_use]
+    pub fn commit_end(&self, key: &KeyId) -> Option<Time> {
+        let role = |role: &&Role| role.powers.contains(&Power::Commit) && role.keys.contains_key(key);
+        let role = self.roles.iter().find(role)?;
+        std::iter::once(role).chain(self.ancestors(role)).filter_map(|role| role.not_after).min()
     }
 
     /// The registry's publishing keys that are live at a time.

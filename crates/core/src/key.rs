@@ -288,6 +288,33 @@ impl SecretKey {
     }
 }
 
+/// Whoever signs with a key: the key itself, or what keeps it elsewhere.
+pub trait Signer {
+    /// Why it does not sign.
+    type Error: fmt::Display;
+
+    /// The key that its signatures verify by.
+    fn public(&self) -> &PublicKey;
+
+    /// Signs a message.
+    ///
+    /// # Errors
+    /// If it cannot, or will not.
+    fn sign(&self, message: &[u8]) -> Result<Signature, Self::Error>;
+}
+
+impl Signer for SecretKey {
+    type Error = KeyError;
+
+    fn public(&self) -> &PublicKey {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        self.sign(message)
+    }
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey(of {})", self.public.id)

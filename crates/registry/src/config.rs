@@ -1,9 +1,10 @@
-//! What an embedder decides about its registry.
+//! What an embedder decides about its registry, and how that begins.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use wargate_core::act::Endorsement;
 use wargate_core::key::SecretKey;
 use wargate_core::name::Namespace;
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub origin: String,
     /// The key that signs checkpoints and the envelopes of what the registry carries.
     pub commit_key: Arc<SecretKey>,
+    /// Takes the commit key's place at the first start at which the operator log gives it `commit`.
+    pub next_commit_key: Option<Arc<SecretKey>>,
     /// Commit keys of before: with one that v1 clients of a log know, the log is told of the present one.
     pub former_commit_keys: Vec<Arc<SecretKey>>,
     /// The key that endorses what users push who have none; without it nothing is endorsed.
@@ -65,6 +68,7 @@ impl Config {
         Self {
             origin: origin.into(),
             commit_key: Arc::new(commit_key),
+            next_commit_key: None,
             former_commit_keys: Vec::new(),
             publishing_key: None,
             names_on_first_use: true,
@@ -89,4 +93,13 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config").field("origin", &self.origin).finish_non_exhaustive()
     }
+}
+
+/// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
+#[derive(Debug, Clone)]
+pub struct Genesis {
+    /// The act's exact bytes.
+    pub act: bytes::Bytes,
+    /// The owners' endorsements.
+    pub endorsements: Vec<Endorsement>,
 }

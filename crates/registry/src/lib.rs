@@ -12,6 +12,7 @@ mod apply;
 pub mod backup;
 pub mod clock;
 mod commit;
+mod commit_key;
 mod config;
 mod content;
 mod content_cache;
@@ -49,7 +50,7 @@ mod takedowns;
 
 pub use access::{Access, Caller};
 pub use admission::{Admission, Candidate};
-pub use config::Config;
+pub use config::{Config, Genesis};
 pub use content::uploads::Upload;
 pub use content::{Content, ContentSource, HostedContent};
 pub use custody::{CustodialRelease, Released};
@@ -60,7 +61,7 @@ pub use objects::Body;
 pub use packages::{PackagePage, PackageView, ReleaseView};
 pub use proposals::Proposal;
 pub use publish::{RecordStatus, SignedRecord};
-pub use registry::{Genesis, Registry};
+pub use registry::Registry;
 pub use repository::{
     BlobUpload, ManifestPush, Pushed, Pusher, Repository, StoredManifest, TagCondition, TagPage,
 };

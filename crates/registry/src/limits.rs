@@ -235,3 +235,12 @@ pub const LIST_LOOKS_MAX: usize = 64;
 
 /// Repositories that link a blob that are looked at for one that a mount may come from.
 pub const MOUNT_LOOKS_MAX: usize = 1_000;
+
+/// How long before its end the registry warns that its commit key must be prolonged.
+pub const COMMIT_END_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How often it looks how long the key is good.
+pub const COMMIT_LOOK_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// It warns the first time that it looks, and then each time after so many: once a day.
+pub const COMMIT_END_TOLD_ROUNDS: u64 = 24;

@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 use object_store::ObjectStore;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use wargate_core::act::Endorsement;
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
@@ -23,7 +22,8 @@ use crate::access::{Access, Action, Asked, Caller, Session, tokens};
 use crate::apply::Applier;
 use crate::clock::Clock;
 use crate::commit::Step;
-use crate::config::Config;
+use crate::commit_key::{self, CommitEnd};
+use crate::config::{Config, Genesis};
 use crate::content::uploads::{self, Upload};
 use crate::content_cache::ContentCache;
 use crate::custody::{self, CustodialRelease, Released};
@@ -53,15 +53,6 @@ use crate::status;
 use crate::submit::{self, ActContent, HandedIn, SignedAct};
 use crate::tables::pending;
 
-/// The first act of a new registry (`spec/delegation.md`): owners, commit keys, publishing key.
-#[derive(Debug, Clone)]
-pub struct Genesis {
-    /// The act's exact bytes.
-    pub act: bytes::Bytes,
-    /// The owners' endorsements.
-    pub endorsements: Vec<Endorsement>,
-}
-
 /// A running registry. Clones are the same one.
 ///
 /// Each is bound to a caller: [`Registry::open`] gives the embedder's, to whom everything is allowed; a door binds it
@@ -71,8 +62,8 @@ pub struct Registry {
     pub(crate) shared: Arc<Shared>,
     pub(crate) caller: Caller,
     tasks: Arc<Mutex<Vec<JoinHandle<()>>>>,
-    /// It only reads, so that it may end anywhere.
-    scrub: Option<Arc<JoinHandle<()>>>,
+    /// They only read, so that they may end anywhere.
+    lookers: Arc<[JoinHandle<()>]>,
 }
 
 impl Registry {
@@ -82,7 +73,7 @@ impl Registry {
     /// [`Error::Invalid`] if there is none and `genesis` is missing or refused, or if the commit key does not
     /// hold `commit`; [`Error::Internal`] if ledger and objects cannot be read or disagree.
     pub async fn open(
-        config: Config,
+        mut config: Config,
         db: Arc<dyn Db>,
         objects: Arc<dyn ObjectStore>,
         clock: Arc<dyn Clock>,
@@ -95,6 +86,7 @@ impl Registry {
         let db: Arc<dyn Db> = Arc::new(WatchedDb { db, room: room.clone() });
         fsck::remake(&*db, &objects).await?;
         let loaded = recovery::load(&*db, &objects, &config.origin).await?;
+        commit_key::take_over(&mut config, &*db, clock.now()).await?;
         repository::parts::read_unread(&*db, &objects).await?;
         let last_seq = db.read(vec![pending::select_last_seq()]).await?.pop().unwrap_or_default();
         let has_proposals = proposals::any(&*db).await?;
@@ -120,6 +112,7 @@ impl Registry {
             places: Arc::default(),
             releasing: Releasing::default(),
             room,
+            commit_end: CommitEnd::default(),
             upload_turns: Arc::new(Semaphore::new(UPLOADS_AT_ONCE_MAX)),
             session_key,
             sessions: Sessions::default(),
@@ -136,11 +129,12 @@ impl Registry {
             ready: AtomicBool::new(true),
         };
         let shared = Arc::new(shared);
-        Self::check_commit_key(&shared).await?;
+        commit_key::check(&shared).await?;
         let applier = Self::applier(&shared, issued).await?;
         let backlog = recovery::backlog(&*shared.db).await?;
         let sequencer = Sequencer::new(shared.clone(), receiver, backlog);
-        let scrub = shared.config.scrub.then(|| Arc::new(tokio::spawn(scrub::run(shared.clone()))));
+        let mut lookers = vec![tokio::spawn(commit_key::watch(shared.clone()))];
+        lookers.extend(shared.config.scrub.then(|| tokio::spawn(scrub::run(shared.clone()))));
         let tasks = vec![
             tokio::spawn(sequencer.run()),
             tokio::spawn(applier.run(shared.clone())),
@@ -149,7 +143,12 @@ impl Registry {
         if let Err(error) = custody::follow_config(&shared).await {
             tracing::warn!(%error, "couldn't look which namespaces are private; trying again at the next start");
         }
-        Ok(Self { shared, caller: Caller::operator(), tasks: Arc::new(Mutex::new(tasks)), scrub })
+        Ok(Self {
+            shared,
+            caller: Caller::operator(),
+            tasks: Arc::new(Mutex::new(tasks)),
+            lookers: lookers.into(),
+        })
     }
 
     /// The same registry as this caller sees it, and for what this caller may do.
@@ -206,18 +205,6 @@ impl Registry {
         recovery::load(&**db, objects, &config.origin)
             .await?
             .ok_or_else(|| Error::internal("begin the log", "the ledger is still empty"))
-    }
-
-    /// A registry may only sign with a key that its own operator log gives `commit`.
-    async fn check_commit_key(shared: &Shared) -> Result<(), Error> {
-        let operator = recovery::operator(&*shared.db).await?;
-        let key = shared.config.commit_key.public().id();
-        if !operator.holds_commit(&key, shared.log_time()) {
-            return Err(Error::Invalid {
-                reason: format!("key {key} does not hold `commit` in this registry's operator log"),
-            });
-        }
-        Ok(())
     }
 
     /// Takes up laying down where the objects stand, unless what was issued there would be forked.
@@ -361,6 +348,12 @@ impl Registry {
         self.shared.config.commit_key.public()
     }
 
+    /// How long the commit key is good, in seconds; negative once it has ended, `None` if it does not end.
+    #[must_use]
+    pub fn commit_seconds_left(&self) -> Option<i64> {
+        self.shared.commit_end.seconds_left(self.shared.log_time())
+    }
+
     /// The log's origin.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -401,6 +394,9 @@ impl Registry {
         if let Some(reason) = self.shared.room.words() {
             return Readiness::ReadsOnly { reason };
         }
+        if let Some(reason) = self.shared.commit_end.words(self.shared.log_time()) {
+            return Readiness::ReadsOnly { reason };
+        }
         let staged = self.shared.state.load().staged.len();
         if staged >= STAGED_BUNDLES_MAX {
             let reason =
@@ -435,9 +431,7 @@ impl Registry {
         self.shared.closing.store(true, Ordering::Release);
         self.shared.closed.notify_waiters();
         self.shared.closed.notify_one();
-        if let Some(scrub) = &self.scrub {
-            scrub.abort();
-        }
+        self.lookers.iter().for_each(JoinHandle::abort);
         self.shared.garbage_closed.notify_one();
         let tasks = match self.tasks.lock() {
             Ok(mut tasks) => std::mem::take(&mut *tasks),

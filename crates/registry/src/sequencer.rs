@@ -14,6 +14,7 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::plan::Submission;
 
 use crate::commit::Step;
+use crate::commit_key;
 use crate::error::Error;
 use crate::in_flight::VerdictSender;
 use crate::limits::{
@@ -231,8 +232,25 @@ enum Wake {
     Closed,
 }
 
+/// Leaves of a batch what may be signed: once the commit key has ended, only the operator's acts, one of which may let
+/// it in again. Of the others, what is pending stays so until the next start; who waits is told to come back.
+fn may_be_signed(shared: &Shared, mut batch: Vec<Queued>) -> Option<Vec<Queued>> {
+    if !shared.commit_end.is_over(shared.log_time()) {
+        return Some(batch);
+    }
+    batch.retain(|queued| {
+        let operators = queued.log == LogId::operator();
+        if !operators {
+            shared.in_flight.end(&queued.log, &queued.record);
+        }
+        operators
+    });
+    (!batch.is_empty()).then_some(batch)
+}
+
 /// Judges a batch and commits it; an empty batch signs the present state anew.
 async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
+    let Some(batch) = may_be_signed(shared, batch) else { return Ok(()) };
     let state = shared.state.load_full();
     let previous = &state.committed.signed.checkpoint;
     if batch.is_empty() && u64::try_from(shared.clock.now().seconds()).unwrap_or(0) <= previous.time {
@@ -264,6 +282,9 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
             shared.state.rcu(|now| now.with(done.committed.clone(), done.tree.clone(), done.staged.clone()));
         });
         shared.committed.notify_one();
+        if done.logs.contains(&LogId::operator()) {
+            commit_key::follow(shared).await;
+        }
     }
     drop(waits);
     for ((ticket, verdict), (log, record)) in tickets.into_iter().zip(committed.verdicts).zip(&origins) {

@@ -16,6 +16,7 @@ use crate::access::Rules;
 use crate::access::session::SessionKey;
 use crate::admission::Candidate;
 use crate::clock::Clock;
+use crate::commit_key::CommitEnd;
 use crate::config::Config;
 use crate::content::HostedContent;
 use crate::content::incoming::OpenUploads;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) places: Arc<Places>,
     /// Room for what comes in.
     pub(crate) room: Arc<RoomWatch>,
+    /// When the commit key may sign no more.
+    pub(crate) commit_end: CommitEnd,
     /// The word under what callers are granted for a moment.
     pub(crate) session_key: SessionKey,
     /// Repositories in which something is released or deleted now.

@@ -12,7 +12,7 @@ use wargate_client::{
 use wargate_core::act::{ACT_WINDOW_SECONDS_MAX, Act, Endorsement, Step, endorse};
 use wargate_core::authority::Refusal;
 use wargate_core::digest::Digest;
-use wargate_core::key::{KeyId, PublicKey, SecretKey};
+use wargate_core::key::{KeyId, PublicKey, Signer};
 use wargate_core::name::LogName;
 use wargate_core::time::Time;
 
@@ -22,7 +22,10 @@ use crate::keys::random;
 use crate::secret::KeyArg;
 use crate::ui;
 
-const DAY_SECONDS: i64 = 24 * 60 * 60;
+pub(crate) const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// How many days others have to sign, unless said otherwise.
+pub(crate) const DAYS_TO_SIGN: i64 = PROPOSAL_WINDOW_SECONDS / DAY_SECONDS;
 
 /// Digits of a proposal's id that are shown.
 const SHORT_ID_DIGITS: usize = 12;
@@ -34,7 +37,7 @@ pub(crate) struct Acting {
     #[arg(long, value_name = "FILE")]
     propose: Option<PathBuf>,
     /// How many days others have to sign, if more must agree; at most 30
-    #[arg(long, value_name = "DAYS", default_value_t = PROPOSAL_WINDOW_SECONDS / DAY_SECONDS)]
+    #[arg(long, value_name = "DAYS", default_value_t = DAYS_TO_SIGN)]
     days: i64,
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -75,9 +78,8 @@ impl Acting {
         let (bench, proven) = looked.map_err(|error| failed(&error))?;
         tell_first_use(&registry, &proven);
         let (now, step) = (now(), step(&bench)?);
-        let from = now.plus_seconds(-WINDOW_BEFORE_SECONDS);
-        let days = self.days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS);
-        let mut act = bench.act(vec![step], from, now.plus_seconds(days), random()?);
+        let (from, until) = window_of_days(self.days, now);
+        let mut act = bench.act(vec![step], from, until, random()?);
         let mut request = Request {
             registry: registry.url().to_owned(),
             act: act.encode(),
@@ -115,6 +117,12 @@ impl Acting {
     }
 }
 
+/// The window of an act that others have some days to sign, as long as it may be.
+pub(crate) fn window_of_days(days: i64, now: Time) -> (Time, Time) {
+    let until = days.saturating_mul(DAY_SECONDS).min(ACT_WINDOW_SECONDS_MAX - WINDOW_BEFORE_SECONDS);
+    (now.plus_seconds(-WINDOW_BEFORE_SECONDS), now.plus_seconds(until))
+}
+
 pub(crate) fn now() -> Time {
     Time::from_seconds(i64::try_from(now_seconds()).unwrap_or(i64::MAX))
 }
@@ -126,8 +134,8 @@ pub(crate) fn judge(request: &Request, time: Time) -> Result<Option<Refusal>, Co
 }
 
 /// Adds a key's signature.
-fn sign(request: &mut Request, key: &SecretKey) -> Result<(), CommandError> {
-    let signed = endorse(&request.act, key).map_err(|error| CommandError::internal(error.to_string()))?;
+fn sign(request: &mut Request, key: &impl Signer) -> Result<(), CommandError> {
+    let signed = endorse(&request.act, key).map_err(CommandError::config)?;
     request.endorsements.push(signed);
     Ok(())
 }
@@ -183,7 +191,7 @@ pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) 
             "ok": true,
             "log": request.bench.log.as_str(),
             "registry": request.registry,
-            "root": request.bench.root.to_string(),
+            "root": request.bench.root.map(|root| root.to_string()),
             "says": says,
             "notBefore": from,
             "notAfter": until,
@@ -195,7 +203,10 @@ pub(crate) fn tell(request: &Request, act: &Act, time_now: Time, as_json: bool) 
     ui::line(&format!("{}, at {}", request.bench.log, request.registry));
     says.iter().for_each(|said| ui::line(&format!("  {said}")));
     ui::line(&format!("  may be done   from {from} to {until}, once"));
-    ui::line(&format!("  registry      {}", request.bench.root));
+    match request.bench.root {
+        Some(root) => ui::line(&format!("  registry      {root}")),
+        None => ui::line("  registry      a new one, which begins with this"),
+    }
     for signed in signed {
         ui::line(&format!("  signed by     {signed}"));
     }

@@ -9,7 +9,7 @@ use wargate_registry::db::Db as _;
 use wargate_registry::gc::{self, Count, Garbage, Leave as _, Removed};
 use wargate_store::{DataFolder, SqliteLedger, open_files};
 
-use super::serve::{DATA_DEFAULT, LEDGER_READERS};
+use super::serve::LEDGER_READERS;
 use crate::config::ServeConfig;
 use crate::error::CommandError;
 use crate::ui;
@@ -62,7 +62,7 @@ impl Gc {
     async fn collect(&self) -> Result<(), CommandError> {
         let broken = |error: &dyn std::fmt::Display| CommandError::internal(error.to_string());
         let config = self.config.as_deref().map(ServeConfig::read).transpose()?.unwrap_or_default();
-        let data = self.data.clone().or(config.data.clone()).unwrap_or(PathBuf::from(DATA_DEFAULT));
+        let data = config.data_folder(self.data.as_deref());
         if !data.join("format").exists() {
             let message = format!("`{}` is no data folder of a registry", data.display());
             return Err(CommandError::config(message).hint("name it with --data"));

@@ -52,7 +52,9 @@ impl Grant {
                 .hint("versions as `>=1.0.0 <2.0.0`, names as `hello`, `http-*` or `*`")
         })?;
         let step = |bench: &Bench| {
-            let is_live = bench.state().is_some_and(|state| state.role(&self.role).is_some());
+            let is_live = bench
+                .state()
+                .is_some_and(|state| state.live_at(acting::now()).any(|role| role.name == self.role));
             Step::Grant(act::Grant {
                 role: self.role,
                 // A live role keeps its threshold.

@@ -2,30 +2,28 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::net::TcpListener;
 use wargate_core::authority;
 use wargate_registry::clock::{Clock, SystemClock};
-use wargate_registry::inspector::{Inspectors, Program};
-use wargate_registry::limits::FILE_PART_BYTES;
-use wargate_registry::{Access, Config, Genesis, Registry};
+use wargate_registry::{Access, Genesis, Registry};
 use wargate_server::{Options, Tls};
-use wargate_store::{DataFolder, FolderRoom, SqliteLedger, open_files};
+use wargate_store::DataFolder;
 
 use crate::config::ServeConfig;
 use crate::error::{CommandError, Kind};
-use crate::keys::{self, RegistryKeys};
+use crate::keys::{self, Make, RegistryKeys};
 use crate::{origin, ui};
 
+pub(super) mod opening;
 mod reach;
 
+use opening::Opening;
 use reach::Wanted;
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:8090";
-pub(super) const DATA_DEFAULT: &str = "wargate-data";
 
 /// Connections of the ledger that answer long reads beside the writer.
 pub(super) const LEDGER_READERS: usize = 2;
@@ -75,13 +73,20 @@ impl Serve {
         let address = listener.local_addr().map_err(|error| CommandError::internal(error.to_string()))?;
         self.check_open(&address)?;
         let reach = self.wanted(&config).check(&address)?;
-        let data = self.data.clone().or(config.data.clone()).unwrap_or(PathBuf::from(DATA_DEFAULT));
+        let data = config.data_folder(self.data.as_deref());
+        if !address.ip().to_canonical().is_loopback() {
+            check_owners_elsewhere(&data)?;
+        }
         let folder = DataFolder::open(&data).map_err(|error| CommandError::config(error.to_string()))?;
         super::restore::check_may_sign(folder.path())?;
         let access = config.access(self.open || address.ip().is_loopback())?;
         let registry = open_registry(&folder, &config, access, &address).await?;
+        let root_key = keys::root_key(&folder.keys());
+        if let Some(path) = root_key.as_ref().filter(|_| reach.is_public) {
+            tracing::warn!(path = %path.display(), "a root key lies here: who takes this machine is the registry");
+        }
         let url = reach.public_url.as_deref().unwrap_or(&reach.local_url);
-        let greeting = greeting(&registry, &folder, url);
+        let greeting = greeting(&registry, root_key.as_deref().and_then(Path::parent), url);
         let router = wargate_server::router(registry.clone(), Options { public_url: reach.public_url });
         // Before the line that scripts wait for: what they send then must find its listener.
         let told_to_end = told_to_end()?;
@@ -129,46 +134,47 @@ async fn open_registry(
     access: Access,
     address: &SocketAddr,
 ) -> Result<Registry, CommandError> {
-    let broken = |error: &dyn std::fmt::Display| CommandError::internal(error.to_string());
     // All of the configuration is checked before anything is kept for ever.
-    let imports = config.imports()?;
-    // The ledger is made after the origin is kept, so either shows that the keys were all made once. From then on
-    // a missing key was moved away or lost; another one in its place would be nobody's.
-    let has_begun = origin::is_kept(folder.path()) || folder.ledger().exists();
-    let keys = RegistryKeys::load(&folder.keys(), config.commit_key.as_deref(), !has_begun)?;
+    config.imports()?;
+    let keys = registry_keys(folder, config)?;
     let genesis = genesis(&keys)?;
-    let origin = origin::choose(folder, config.origin.as_deref(), address, keys.commit.public())?;
-    let mut registry = Config::new(origin, keys.commit);
-    registry.publishing_key = keys.publishing.map(Arc::new);
-    for path in &config.former_commit_keys {
-        registry.former_commit_keys.push(Arc::new(crate::keys::load(path)?));
+    let otherwise = format!("{address}/log");
+    let origin = origin::choose(folder, config.origin.as_deref(), &otherwise, keys.commit.public())?;
+    Opening { folder, config, keys, origin, access }.open(genesis).await
+}
+
+/// The keys of a registry; on a first start they are made, unless its owners begin it elsewhere.
+fn registry_keys(folder: &DataFolder, config: &ServeConfig) -> Result<RegistryKeys, CommandError> {
+    let begun = keys::has_begun(folder.path());
+    if !begun && keys::wait_for_owners(&folder.keys()) {
+        return Err(not_begun(folder.path()));
     }
-    // Untrusted files are parsed by this same program, elsewhere; also when its file was replaced meanwhile.
-    registry.inspector = Arc::new(Inspectors::new(Program::new("/proc/self/exe", ["inspect"])));
-    registry.imports = imports;
-    registry.access = access;
-    registry.link_hosts.clone_from(&config.link_hosts);
-    if let Some(bytes) = config.content_bytes_max {
-        registry.content_bytes_max = bytes;
+    let make = if begun { Make::Nothing } else { Make::All };
+    RegistryKeys::load(&folder.keys(), config.commit_key.as_deref(), make)
+}
+
+/// Who reaches the server over the network must not find the key that can do everything: off loopback the registry has
+/// begun with an act of its owners, who keep their keys elsewhere (`spec/delegation.md`, "Offline signing").
+fn check_owners_elsewhere(data: &Path) -> Result<(), CommandError> {
+    if let Some(path) = keys::root_key(&data.join("keys")) {
+        return Err(CommandError::config(format!(
+            "`{}` can do everything, and lies on a machine that others reach",
+            path.display()
+        ))
+        .hint("move it to one that no network reaches, and keep a copy: this registry goes on without it")
+        .hint("a registry of several owners begins with `wargate operator keys` (docs/keys.md)"));
     }
-    registry.retention = config.retention();
-    registry.leave = Some(Arc::new(folder.leave()));
-    folder.remove_broken_uploads(false).map_err(|error| broken(&error))?;
-    registry.room = Some(Arc::new(FolderRoom::new([folder.path().to_owned(), folder.objects()])));
-    if let Some(bytes) = config.free_bytes_floor {
-        registry.free_bytes_floor = bytes;
-    }
-    registry.upload_part_bytes = FILE_PART_BYTES;
-    let db = SqliteLedger::open(folder.ledger(), LEDGER_READERS).map_err(|error| broken(&error))?;
-    let objects = open_files(&folder.objects()).map_err(|error| broken(&error))?;
-    Registry::open(registry, Arc::new(db), objects, Arc::new(SystemClock), genesis).await.map_err(|error| {
-        let kind = match error {
-            wargate_registry::Error::Invalid { .. } => Kind::Config,
-            _ => Kind::Internal,
-        };
-        CommandError::new(kind, error.to_string())
-            .hint(format!("the data folder is `{}`", folder.path().display()))
-    })
+    if keys::has_begun(data) { Ok(()) } else { Err(not_begun(data)) }
+}
+
+fn not_begun(data: &Path) -> CommandError {
+    let data = data.display();
+    CommandError::config(format!("the registry in `{data}` has not begun: it does with an act of its owners"))
+        .hint(format!(
+            "wargate operator keys --data {data}, wargate operator init, wargate sign, wargate operator begin \
+             (docs/keys.md)"
+        ))
+        .hint("on a loopback address `serve` makes all keys of a new registry itself, to try it out")
 }
 
 /// The act that would begin the registry, if it has not begun and its keys are here.
@@ -192,16 +198,16 @@ fn genesis(keys: &RegistryKeys) -> Result<Option<Genesis>, CommandError> {
 }
 
 /// Which registry this is and how to use it, for the operator.
-fn greeting(registry: &Registry, folder: &DataFolder, url: &str) -> String {
+fn greeting(registry: &Registry, owners_keys: Option<&Path>, url: &str) -> String {
     let snapshot = registry.snapshot();
     let size = snapshot.checkpoint().size();
     let root = snapshot.root().map(ToString::to_string).unwrap_or_default();
     let mut text = String::new();
-    if size == 1 {
+    if let (1, Some(keys)) = (size, owners_keys) {
         text = format!(
             "\nA new registry. Its root, commit and publishing keys were made in {}: good for trying it out.\n\
              Who has that folder is the registry; for production keep the root key elsewhere.\n",
-            folder.keys().display()
+            keys.display()
         );
     }
     let (scheme, host) = url.split_once("://").unwrap_or(("", url));

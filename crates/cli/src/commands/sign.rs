@@ -66,21 +66,25 @@ fn endorse(bench: &Bench, version: &Version) -> Result<Step, CommandError> {
 
 /// A registry that is pinned is the one that the act names.
 fn check_registry(request: &Request) -> Result<(), CommandError> {
+    let Some(root) = request.bench.root else {
+        ui::note("it begins a new registry: compare each key with what its holder tells");
+        return Ok(());
+    };
     let pin =
         pin_store()?.load(&request.registry).map_err(|error| CommandError::config(error.to_string()))?;
     match pin {
-        Some(pin) if pin.root.0 != request.bench.root => Err(CommandError::new(
+        Some(pin) if pin.root.0 != root => Err(CommandError::new(
             Kind::Verification,
             format!(
-                "the act is for the registry {}, and {} is pinned as {}",
-                request.bench.root, request.registry, pin.root.0
+                "the act is for the registry {root}, and {} is pinned as {}",
+                request.registry, pin.root.0
             ),
         )),
         Some(_) => Ok(()),
         None => {
             ui::note(&format!(
-                "{} is not pinned here: compare {} with what its operator tells",
-                request.registry, request.bench.root
+                "{} is not pinned here: compare {root} with what its operator tells",
+                request.registry
             ));
             Ok(())
         }
@@ -98,12 +102,22 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
-        let outcome = async { hand_in(&self.remote, &read(&self.file)?).await }.await;
+        let outcome = self.submit().await;
         self.remote.told(outcome)
+    }
+
+    async fn submit(&self) -> Result<(), CommandError> {
+        let request = read(&self.file)?;
+        if request.bench.root.is_none() {
+            return Err(CommandError::config("no registry takes it: one begins with it")
+                .hint(format!("on the server: wargate operator begin {} --data DIR", self.file.display())));
+        }
+        hand_in(&self.remote, &request).await
     }
 }
 
-fn read(path: &Path) -> Result<Request, CommandError> {
+/// Reads a request.
+pub(crate) fn read(path: &Path) -> Result<Request, CommandError> {
     let failed = |cause: String| CommandError::config(format!("the request `{}`: {cause}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut text = String::new();

@@ -13,7 +13,7 @@ use wargate_registry::random::SystemRandom;
 use wargate_store::{DataFolder, SqliteLedger};
 
 use super::remote::told;
-use super::serve::DATA_DEFAULT;
+use crate::config::DATA_DEFAULT;
 use crate::error::{CommandError, Kind};
 use crate::ui;
 

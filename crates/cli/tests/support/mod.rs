@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 
 pub(crate) mod author;
+pub(crate) mod ceremony;
 pub(crate) mod corpus;
 pub(crate) mod load;
 pub(crate) mod mounts;

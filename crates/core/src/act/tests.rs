@@ -4,7 +4,7 @@ use super::power::Power;
 use super::scope::Scope;
 use super::*;
 use crate::id::Layer;
-use crate::key::Algorithm;
+use crate::key::{Algorithm, SecretKey};
 
 const NOW: Time = Time::from_seconds(1_800_000_000);
 

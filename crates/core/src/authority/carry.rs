@@ -90,6 +90,14 @@ pub fn endorsers(contents: &[u8], first: bool) -> Result<Vec<KeyId>, Refusal> {
     Ok(opened.endorsements.iter().map(|endorsement| endorsement.key_id).collect())
 }
 
+/// The exact bytes of the act that an operator log's first record carries.
+///
+/// # Errors
+/// [`Refusal`] if it is no such record.
+pub fn first_act(contents: &Bytes) -> Result<Bytes, Refusal> {
+    Ok(open(contents, Layer::Operator, true)?.act)
+}
+
 /// Takes a delegated record apart; only its canonical encoding is one.
 pub(super) fn open(contents: &Bytes, layer: Layer, first: bool) -> Result<Opened, Refusal> {
     let (prev, version, time, entries, act, endorsements) = match layer {

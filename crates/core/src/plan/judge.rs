@@ -209,6 +209,13 @@ impl Carry<'_> {
         let carried = state
             .carry(&context, self.time, self.act, self.endorsements, &signer)
             .map_err(|refusal| refusal.to_string())?;
+        if *log == LogName::Operator && !carried.changes.state.holds_commit(&self.own.commit, self.time) {
+            return Err(format!(
+                "this registry signs with key {}, which would not hold `commit` after it: let in the key that takes its \
+                 place, start the registry with that, and only then take this one out",
+                self.own.commit
+            ));
+        }
         let asked = accepted.len();
         self.accept(&mut state, &mut facts, carried, signer, &mut accepted);
         let signer = self.signer(&state);

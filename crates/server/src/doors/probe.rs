@@ -35,6 +35,8 @@ pub(crate) async fn metrics(door: Door) -> Result<Response, api::Failed> {
     // Looks how much room there is, also when nobody writes.
     let _ = door.registry.readiness();
     metrics::gauge!("wargate_log_size").set(door.registry.snapshot().checkpoint().size() as f64);
+    let left = door.registry.commit_seconds_left().map_or(f64::INFINITY, |left| left as f64);
+    metrics::gauge!("wargate_commit_key_seconds_left").set(left);
     for (cache, bytes) in door.registry.cached_bytes() {
         metrics::gauge!("wargate_cache_bytes", "cache" => cache).set(bytes as f64);
     }

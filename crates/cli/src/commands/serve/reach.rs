@@ -26,6 +26,8 @@ pub(super) struct Wanted {
 pub(super) struct Reach {
     /// The URL that all answers name; without it each answer names the address that it was asked at.
     pub(super) public_url: Option<String>,
+    /// Whether it tells clients of a URL on another machine than their own.
+    pub(super) is_public: bool,
     /// What lies in between.
     pub(super) transport: Transport,
     /// The URL of the address itself.
@@ -44,10 +46,11 @@ impl Wanted {
         if !address.ip().to_canonical().is_loopback() {
             self.check_said(address, public_url.is_some(), tls.is_some() || !trusted_proxies.is_empty())?;
         }
+        let is_public = public_url.as_ref().is_some_and(|url| !url.loopback);
         let local_url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
         // A request does not tell that it came by TLS.
         let public_url = public_url.map(|url| url.text).or_else(|| tls.is_some().then(|| local_url.clone()));
-        Ok(Reach { public_url, transport: Transport { tls, trusted_proxies }, local_url })
+        Ok(Reach { public_url, is_public, transport: Transport { tls, trusted_proxies }, local_url })
     }
 
     fn tls(&self) -> Result<Option<Tls>, CommandError> {
