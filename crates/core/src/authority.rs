@@ -26,6 +26,7 @@ mod endorsers;
 mod facts;
 mod genesis;
 mod grant;
+mod guards;
 mod judge;
 mod operate;
 mod policy;
@@ -39,7 +40,7 @@ mod start;
 mod tests;
 
 pub use annotate::{Annotation, VariantError, VariantValue};
-pub use carry::endorsers;
+pub use carry::{Told, endorsers, told};
 pub use encode::StateError;
 pub use facts::{Facts, Named};
 pub use genesis::genesis_act;

@@ -25,6 +25,7 @@ pub mod gc;
 mod hashes;
 mod in_flight;
 pub mod inspector;
+mod keys;
 pub mod limits;
 mod log_cache;
 mod objects;
@@ -54,8 +55,9 @@ pub use custody::{CustodialRelease, Released};
 pub use error::Error;
 pub use files::{StaticFile, StaticPath};
 pub use inspector::{InspectError, Inspector, Inspectors};
+pub use keys::{DeadRole, KeyChange, KeysView, RecordedAt, RoleView, Roles, Standing};
 pub use objects::Body;
-pub use packages::{PackagePage, PackageView, ReleaseView};
+pub use packages::{Deprecation, Extent, PackagePage, PackageView, ReleaseView, YankView};
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::{Genesis, Registry};
 pub use repository::{

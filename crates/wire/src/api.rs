@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 mod inspection;
+mod keys;
+mod lifecycle;
 mod openapi;
 mod problem;
 mod signed;
@@ -17,6 +19,8 @@ mod submit;
 pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
 };
+pub use keys::{DeadRole, ENDS_SOON_SECONDS, Guard, Key, KeyChange, Keys, Layer, RecordedAt, Role, V1Key};
+pub use lifecycle::{Deprecation, Extent, Yank};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
@@ -80,6 +84,10 @@ pub struct Package {
     pub log_kind: LogKind,
     /// The ids of the keys that own it, all thresholds aside.
     pub owners: Vec<String>,
+    /// The fewest keys that must agree to release something; null where nobody can.
+    pub guarded_by: Option<u32>,
+    /// What is said against using it, or any package of its namespace; null if nothing is.
+    pub deprecated: Option<Deprecation>,
     /// Every release, the highest version first.
     pub releases: Vec<ReleaseSummary>,
     /// The tree that the answer is from.
@@ -106,6 +114,11 @@ pub struct ReleaseSummary {
     pub time: String,
     /// When and by whom it was yanked; null if it wasn't.
     pub yanked: Option<Yank>,
+    /// Whether its package's owners trust it no more, since whoever released it should not have been able to: it is
+    /// installed by nobody, locked or not.
+    pub distrusted: bool,
+    /// What is said against using this version; null if nothing is.
+    pub deprecated: Option<Deprecation>,
 }
 
 /// All about one release.
@@ -138,6 +151,13 @@ pub struct Release {
     pub time: String,
     /// When and by whom it was yanked; null if it wasn't.
     pub yanked: Option<Yank>,
+    /// Whether its package's owners trust it no more, since whoever released it should not have been able to: it is
+    /// installed by nobody, locked or not.
+    pub distrusted: bool,
+    /// What is said against using it: of this version, else of its package, else of its namespace; null if nothing is.
+    pub deprecated: Option<Deprecation>,
+    /// The fewest keys that must agree to release such a version, as the log stands; null where nobody can.
+    pub guarded_by: Option<u32>,
     /// Where its record is.
     pub record: RecordPlace,
     /// What the bytes say; null while they were not looked at.
@@ -189,17 +209,6 @@ impl LogKind {
             Self::Delegated => "delegated",
         }
     }
-}
-
-/// A release taken back: still there for those who locked it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Yank {
-    /// The time of the record that did it.
-    #[schema(format = DateTime)]
-    pub time: String,
-    /// The ids of the keys that did it.
-    pub key_ids: Vec<String>,
 }
 
 /// Where a record is: in its package's log and in the registry's.

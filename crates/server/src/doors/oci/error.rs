@@ -106,6 +106,7 @@ pub(super) fn of(error: Error) -> Failed {
         Error::UnknownLog { .. }
         | Error::UnknownRecord { .. }
         | Error::UnknownPackage { .. }
+        | Error::UnknownNamespace { .. }
         | Error::UnknownRelease { .. }
         | Error::UnknownFetchToken { .. }
         | Error::UnknownSize { .. }

@@ -1,0 +1,42 @@
+//! What became of a release since it was made.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A release taken back: still there for those who locked it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Yank {
+    /// The time of the record that did it.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// Why, in the words of who did it; null if they said nothing, as in a v1 log, where nothing can be said.
+    pub reason: Option<String>,
+    /// The ids of the keys that did it, as far as they were looked up.
+    pub key_ids: Vec<String>,
+}
+
+/// What is said against using something by those who may say so. It is not taken back: everybody still gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deprecation {
+    /// Of how much it is said.
+    pub extent: Extent,
+    /// What is said: mostly what to use instead.
+    pub message: String,
+    /// The time of the record that said it.
+    #[schema(format = DateTime)]
+    pub time: String,
+}
+
+/// How much is deprecated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Extent {
+    /// One version.
+    Release,
+    /// All of a package.
+    Package,
+    /// All packages of a namespace.
+    Namespace,
+}
