@@ -25,14 +25,14 @@ use support::{Author, TestClock, WAIT, key, module, open};
 use tower::ServiceExt as _;
 use wargate_core::act::power::Power;
 use wargate_core::act::scope::Scope;
-use wargate_core::act::{self, Act, AnnotationKind, Grant, Release, Revoke, Step};
+use wargate_core::act::{self, Act, AnnotationKind, Grant, Identity, OnBehalfOf, Release, Revoke, Step};
 use wargate_core::digest::Digest;
 use wargate_core::key::PublicKey;
 use wargate_core::name::LogName;
 use wargate_core::record::{PackageEntry, PackagePermission};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::KEY_CHANGES_PER_PAGE;
-use wargate_registry::{Registry, SignedAct};
+use wargate_registry::{CustodialRelease, Registry, SignedAct};
 use wargate_server::{Options, router};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -399,8 +399,18 @@ async fn the_namespaces_keys_and_a_package_of_that_name_do_not_hide_each_other()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_registrys_own_keys_are_told_and_marked_where_they_have_a_say() {
     let site = Site::new().await;
-    let mut author = Author::new(10, "tools:cut", &site.clock);
-    author.release(&site.registry, "1.0.0", &module(b"cut")).await;
+    let release = CustodialRelease {
+        name: "tools:cut".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        content: Digest::of(b"content"),
+        manifest: Digest::of(b"manifest"),
+        on_behalf_of: OnBehalfOf {
+            identity: Identity::Account,
+            issuer: "registry.test".to_owned(),
+            subject: "alice".to_owned(),
+        },
+    };
+    site.registry.release(&release, WAIT).await.unwrap();
     let operator = site.json("/-/keys.json").await;
     assert_eq!(operator, site.json("/api/operator/keys").await);
     assert_eq!((&operator["log"], &operator["layer"]), (&json!(""), &json!("operator")));
