@@ -15,15 +15,16 @@ const PACKAGE = "team:ledger";
 export async function delegate(program, { url, folder }) {
   await mkdir(folder, { recursive: true });
   const env = { ...process.env, HOME: folder, WARGATE_STATE: join(folder, "state"), WARGATE_REGISTRY: url };
-  const wargate = async (...args) => JSON.parse((await run(program, [...args, "--json"], { env })).stdout);
+  const wargate = async (...args) => (await run(program, args, { env })).stdout;
   const keyOf = async (name) => {
     const file = join(folder, `${name}.key`);
-    const { publicKey } = await wargate("key", "new", "--no-passphrase", "--output", file);
+    const { publicKey } = JSON.parse(await wargate("key", "new", "--no-passphrase", "--output", file, "--json"));
     return { file, to: ["--to", publicKey], by: ["--key", file] };
   };
   const [alice, ci, lead, night, thief] = await Promise.all(["alice", "ci", "lead", "night", "thief"].map(keyOf));
   const grant = (role, key, by, ...what) => wargate("grant", PACKAGE, role, ...key.to, ...what, ...by);
-  const publish = (version, by) => wargate("publish", FILE, `${PACKAGE}@${version}`, ...by);
+  const publish = async (version, by) =>
+    JSON.parse(await wargate("publish", FILE, `${PACKAGE}@${version}`, ...by, "--json"));
 
   await publish("1.0.0", alice.by);
   await grant("ci", ci, alice.by, "--may", "release", "--over", ">=1.0.0 <2.0.0", "--until", "20d");

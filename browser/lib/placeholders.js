@@ -13,7 +13,7 @@ const PLACEHOLDERS = [
   [/(tree of) [\d,]+/g, "$1 SIZE"],
   [/(link "checkpoint":\n *- \/url: \S+\n *- text:) [\d,]+,/g, "$1 SIZE,"],
   [/(term: Entry\n\s*- definition:) [\d,]+/g, "$1 INDEX"],
-  [/(in entry) [\d,]+/g, "$1 INDEX"],
+  [/(in entry) [\d,]*\d/g, "$1 INDEX"],
   [/\b(wasmparser) \d+\.\d+\.\d+/g, "$1 VERSION"],
 ];
 

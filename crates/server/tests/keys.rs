@@ -414,8 +414,10 @@ async fn the_registrys_own_keys_are_told_and_marked_where_they_have_a_say() {
     let operator = site.json("/-/keys.json").await;
     assert_eq!(operator, site.json("/api/operator/keys").await);
     assert_eq!((&operator["log"], &operator["layer"]), (&json!(""), &json!("operator")));
-    let names = fields(&operator["roles"], &["name"]);
-    assert!(names.as_array().unwrap().contains(&json!(["commit"])), "{names}");
+    let over = operator["roles"].as_array().unwrap().iter().map(|role| (&role["name"], &role["over"]));
+    let all = json!("every namespace");
+    let expected = [(&json!("owner"), &all), (&json!("commit"), &json!("")), (&json!("registry"), &all)];
+    assert_eq!(over.collect::<Vec<_>>(), expected);
     assert_eq!(site.get("/-/keys").await.0, StatusCode::OK);
     let namespace = site.json("/api/namespaces/tools/keys").await;
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Keys and roles as our own JSON's.
 
-use wargate_core::authority::role::{Power, Scope};
+use wargate_core::authority::role::Power;
 use wargate_core::id::Layer;
 use wargate_core::record::PackagePermission;
 use wargate_core::time::Time;
@@ -126,10 +126,8 @@ fn over(view: &RoleView, layer: Layer) -> String {
         Layer::Namespace => ("every name", "names"),
         Layer::Package => ("every version", "versions"),
     };
-    match &view.role.scope {
-        Scope::Unlimited => all.to_owned(),
-        limited => format!("{some} {}", limited.to_texts().join(" or ")),
-    }
+    let scope = &view.role.scope;
+    if scope.is_unlimited() { all.to_owned() } else { format!("{some} {}", scope.to_texts().join(" or ")) }
 }
 
 fn dead_role(dead: &DeadRole) -> api::DeadRole {
