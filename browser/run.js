@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
+import { delegate } from "./lib/delegated.js";
 import { RELEASES } from "./lib/published.js";
 import { push } from "./lib/push.js";
 import { startRegistry } from "./lib/registry.js";
@@ -25,6 +26,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 try {
   for (const release of RELEASES) await push(registry.url, release);
+  await delegate(program, { url: registry.url, folder: registry.scratch });
   process.exitCode = await runTests(registry.url);
 } finally {
   await registry.stop();

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 const READY = "listening on ";
 const START_MS_MAX = 60_000;
 
-/** Starts `program serve` on a free port; `{ url, stop }`. */
+/** Starts `program serve` on a free port; `{ url, scratch, stop }`, where `scratch` is a folder that ends with it. */
 export async function startRegistry(program) {
   const folder = await mkdtemp(join(tmpdir(), "wargate-browser-"));
   // Nothing of the machine's own configuration may reach in.
@@ -26,7 +26,7 @@ export async function startRegistry(program) {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    return { url: await address(server), stop };
+    return { url: await address(server), scratch: join(folder, "scratch"), stop };
   } catch (error) {
     await stop();
     throw error;

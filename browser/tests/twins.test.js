@@ -9,7 +9,7 @@ import { PAGES, URL_BASE } from "../lib/pages.js";
 import { RELEASES } from "../lib/published.js";
 import { visit, withTab } from "../lib/visit.js";
 
-const SHOWN = { list: shownList, package: shownPackage, release: shownRelease };
+const SHOWN = { list: shownList, package: shownPackage, release: shownRelease, keys: shownKeys };
 
 for (const page of PAGES.filter((page) => page.status === 200)) {
   test(`${page.name} shows what its twin says`, () =>
@@ -18,7 +18,7 @@ for (const page of PAGES.filter((page) => page.status === 200)) {
       const address = await tab.locator("link[rel=alternate][type='application/json']").getAttribute("href");
       assert.equal(await tab.getByRole("link", { name: "This page as JSON" }).getAttribute("href"), address);
       const json = await twin(address, 200);
-      const kind = "packages" in json ? "list" : "releases" in json ? "package" : "release";
+      const kind = kindOf(json);
       const { shown, said } = await SHOWN[kind](tab, json);
       assert.deepEqual(shown, said);
       const foot = await tab.getByRole("contentinfo").innerText();
@@ -45,6 +45,11 @@ test("a release's page has the digest of the bytes that were pushed", () =>
       assert.equal(await fact(tab, "Digest"), `sha256:${digest}`, `${name} ${version}`);
     }
   }));
+
+function kindOf(json) {
+  const kinds = { packages: "list", releases: "package", roles: "keys" };
+  return kinds[Object.keys(kinds).find((field) => field in json)] ?? "release";
+}
 
 async function twin(address, status) {
   const response = await fetch(new URL(address, URL_BASE));
@@ -81,6 +86,26 @@ async function shownRelease(tab, json) {
     shown: [name, version, kind, ...facts],
     said: [json.name, json.version, json.kind, json.digest, json.manifestDigest, json.record.recordId],
   };
+}
+
+async function shownKeys(tab, json) {
+  const roles = await tab.locator("ul.roles > li").evaluateAll((items) =>
+    items.map((item) => [
+      item.querySelector("h3").firstChild.textContent.trim(),
+      [...item.querySelectorAll("dd code.id:not(.none)")].map((id) => id.textContent),
+      item.querySelector(".tag.warn") !== null,
+    ]),
+  );
+  const guards = await tab.locator("table.guards tbody tr").evaluateAll((rows) =>
+    rows.map((row) => [row.querySelector("th").textContent, Number.parseInt(row.querySelector("td").textContent, 10)]),
+  );
+  const entries = await tab.locator("table.history td:last-child").allInnerTexts();
+  const said = [
+    json.roles.map(({ name, keys, endsSoon }) => [name, keys.map(({ id }) => id), endsSoon]),
+    json.guards.map(({ words, keys }) => [words, keys ?? Number.NaN]),
+    json.history.map(({ at }) => at.logIndex.toLocaleString("en-US")),
+  ];
+  return { shown: [roles, guards, entries], said };
 }
 
 /** The definition of a term among the facts. */

@@ -26,6 +26,7 @@ mod endorsers;
 mod facts;
 mod genesis;
 mod grant;
+mod guards;
 mod judge;
 mod operate;
 mod policy;
@@ -41,7 +42,7 @@ mod takedown;
 mod tests;
 
 pub use annotate::{Annotation, VariantError, VariantValue};
-pub use carry::{endorsers, first_act};
+pub use carry::{Told, endorsers, first_act, told};
 pub use encode::StateError;
 pub use facts::{Facts, Named};
 pub use genesis::{Beginning, COMMIT_SECONDS_MAX, genesis_act};

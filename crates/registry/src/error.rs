@@ -69,6 +69,12 @@ pub enum Error {
         /// Its name.
         name: PackageName,
     },
+    /// The namespace has no log: nobody owns it, whatever v1 logs there are in it.
+    #[error("there is no namespace `{namespace}` with a log of its own")]
+    UnknownNamespace {
+        /// Its name.
+        namespace: Namespace,
+    },
     /// The package never released this version.
     #[error("`{name}` has no version {version}")]
     UnknownRelease {

@@ -233,6 +233,18 @@ pub const TOKEN_USE_INTERVAL: Duration = Duration::from_secs(60);
 /// Looks that one page of a list takes at most, where most of what there is must not be seen.
 pub const LIST_LOOKS_MAX: usize = 64;
 
+/// Changes of keys and roles that one page of a log's history tells.
+pub const KEY_CHANGES_PER_PAGE: usize = 100;
+
+/// Records of a log that are looked at at once for changes of its keys.
+pub const KEY_HISTORY_RECORDS_PER_LOOK: usize = 256;
+
+/// Such looks that one page of the history takes at most; what lies further back is on the next one.
+pub const KEY_HISTORY_LOOKS_MAX: usize = 16;
+
+/// Roles that are dead that a log's keys are told with; their history tells of all.
+pub const DEAD_ROLES_TOLD_MAX: usize = 100;
+
 /// Repositories that link a blob that are looked at for one that a mount may come from.
 pub const MOUNT_LOOKS_MAX: usize = 1_000;
 

@@ -1,21 +1,28 @@
 //! Packages and their releases as people look at them: for pages and for our own JSON.
 
+use std::collections::HashMap;
+
 use semver::Version;
 use wargate_component::Inspection;
-use wargate_core::act::OnBehalfOf;
-use wargate_core::authority::{self, Level, Takedown};
+use wargate_core::act::{AnnotationKind, OnBehalfOf};
+use wargate_core::authority::role::Power;
+use wargate_core::authority::{self, Annotation, Level, State, Takedown};
 use wargate_core::digest::Digest;
-use wargate_core::id::{LogId, RecordId};
+use wargate_core::id::{Layer, LogId, RecordId};
 use wargate_core::key::KeyId;
 use wargate_core::name::PackageName;
+use wargate_core::record::PackagePermission;
 use wargate_core::time::Time;
+use wargate_core::v1::package::{KeyState, PermissionSet};
 
+use crate::db::Row;
 use crate::error::Error;
+use crate::keys::time_of;
 use crate::limits::LIST_LOOKS_MAX;
 use crate::snapshot::Snapshot;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, View};
-use crate::tables::{inspections, records};
+use crate::tables::{facts, inspections, records};
 use crate::takedowns::KeptBack;
 
 /// A page of packages in order of their names.
@@ -40,6 +47,10 @@ pub struct PackageView {
     pub delegated: bool,
     /// The keys that own it; in a v1 log, all that may do anything.
     pub owners: Vec<KeyId>,
+    /// The fewest keys that must agree to release something; `None` where nobody can.
+    pub guard: Option<u32>,
+    /// What is said against using it, as far as it was looked up.
+    pub deprecated: Option<Deprecation>,
     /// Its releases, the highest version first.
     pub releases: Vec<ReleaseView>,
     /// What the bytes of the highest live version are.
@@ -61,10 +72,16 @@ pub struct ReleaseView {
     pub manifest: Option<Digest>,
     /// When it was released.
     pub time: Time,
-    /// When it was yanked, and by which key of a v1 log.
-    pub yanked: Option<(Time, Option<KeyId>)>,
+    /// How it was yanked.
+    pub yanked: Option<YankView>,
     /// What keeps it back now.
     pub taken_down: Option<Takedown>,
+    /// Whether its owners say that whoever released it should not have been able to: nobody may install it.
+    pub distrusted: bool,
+    /// What is said against using this version, as far as it was looked up.
+    pub deprecated: Option<Deprecation>,
+    /// The fewest keys that must agree to release such a version, as the log stands; `None` where nobody can.
+    pub guard: Option<u32>,
     /// The index of its record in the log.
     pub index: u64,
     /// Its record.
@@ -77,12 +94,56 @@ pub struct ReleaseView {
     pub on_behalf_of: Option<OnBehalfOf>,
 }
 
+/// How a release was yanked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YankView {
+    /// When.
+    pub time: Time,
+    /// Why, if it was said.
+    pub reason: Option<String>,
+    /// The record that did it; of a v1 log nobody remembers it.
+    pub record: Option<RecordId>,
+    /// The keys that did it, as far as they were looked up.
+    pub keys: Vec<KeyId>,
+}
+
+/// Something said against using a release, a package or all packages of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecation {
+    /// Of how much it is said.
+    pub extent: Extent,
+    /// What is said.
+    pub message: String,
+    /// When.
+    pub time: Time,
+}
+
+/// How much is deprecated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// One version.
+    Release,
+    /// A package.
+    Package,
+    /// A namespace.
+    Namespace,
+}
+
+impl Deprecation {
+    fn of(extent: Extent, said: Annotation) -> Self {
+        Self { extent, message: said.value, time: said.time }
+    }
+}
+
 impl PackageView {
     /// The highest version that is neither yanked, nor kept back, nor a pre-release; without one, the highest that is
     /// live.
     #[must_use]
     pub fn latest(&self) -> Option<&ReleaseView> {
-        let live = || self.releases.iter().filter(|one| one.yanked.is_none() && one.taken_down.is_none());
+        let is_live = |release: &&ReleaseView| {
+            release.yanked.is_none() && release.taken_down.is_none() && !release.distrusted
+        };
+        let live = || self.releases.iter().filter(is_live);
         live().find(|release| release.version.pre.is_empty()).or_else(|| live().next())
     }
 }
@@ -129,7 +190,35 @@ impl Snapshot {
             Error::UnknownRepository { .. } => Error::UnknownPackage { name: name.clone() },
             error => error,
         })?;
-        self.find_package(name).await?.ok_or_else(|| Error::UnknownPackage { name: name.clone() })
+        let found = self.find_package(name).await?;
+        let mut package = found.ok_or_else(|| Error::UnknownPackage { name: name.clone() })?;
+        self.look_up_deprecations(&mut package).await?;
+        Ok(package)
+    }
+
+    /// What its own log says of it and its versions, and the namespace's of its name or of all names.
+    async fn look_up_deprecations(&self, package: &mut PackageView) -> Result<(), Error> {
+        const KIND: AnnotationKind = AnnotationKind::Deprecate;
+        let namespace = LogId::namespace(&package.name.namespace());
+        let statements = vec![
+            facts::select_annotations(&package.log, KIND),
+            facts::select_annotation(&namespace, KIND, package.name.name()),
+            facts::select_annotation(&namespace, KIND, ""),
+        ];
+        let mut answers = self.read(statements).await?.into_iter();
+        let mut next = || facts::annotations(answers.next().unwrap_or_default());
+        let (own, of_name, of_all) = (next()?, next()?, next()?);
+        let (whole, versions): (Vec<_>, Vec<_>) = own.into_iter().partition(|said| said.subject.is_empty());
+        let of_package = whole.into_iter().chain(of_name).map(|said| Deprecation::of(Extent::Package, said));
+        let of_namespace = of_all.into_iter().map(|said| Deprecation::of(Extent::Namespace, said));
+        package.deprecated = of_package.chain(of_namespace).next();
+        let mut versions: HashMap<String, Annotation> =
+            versions.into_iter().map(|said| (said.subject.clone(), said)).collect();
+        for release in &mut package.releases {
+            let said = versions.remove(&release.version.to_string());
+            release.deprecated = said.map(|said| Deprecation::of(Extent::Release, said));
+        }
+        Ok(())
     }
 
     /// A package, one of its releases with the keys that signed it, and what the release's bytes are, unless they are
@@ -147,20 +236,20 @@ impl Snapshot {
         let mut release = found
             .cloned()
             .ok_or_else(|| Error::UnknownRelease { name: name.clone(), version: version.clone() })?;
-        let statements = vec![
-            inspections::select(&release.content),
-            records::select_range(release.index, release.index + 1),
-        ];
+        let mut statements =
+            vec![inspections::select(&release.content), records::select_one(&package.log, &release.record)];
+        let yanked_in = release.yanked.as_ref().and_then(|yanked| yanked.record);
+        statements.extend(yanked_in.map(|record| records::select_one(&package.log, &record)));
         let mut answers = self.read(statements).await?.into_iter();
         let inspection = inspections::one(answers.next().unwrap_or_default())?;
         // What the bytes say goes with the bytes.
         let inspection = inspection.filter(|_| release.taken_down.is_none());
-        if package.delegated
-            && let Some(row) = records::rows(answers.next().unwrap_or_default())?.into_iter().next()
-        {
-            let first = row.index == package.first_index;
-            release.keys = authority::endorsers(&row.envelope.contents, first)
-                .map_err(|error| Error::internal("read a release's record", error))?;
+        if package.delegated {
+            let mut endorsers = || endorsers(answers.next().unwrap_or_default(), package.first_index);
+            release.keys = endorsers()?;
+            if let Some(yanked) = &mut release.yanked {
+                yanked.keys = endorsers()?;
+            }
         }
         Ok((package, release, inspection))
     }
@@ -170,7 +259,7 @@ impl Snapshot {
         let statements = vec![
             logs::select(&log),
             logs::select_state(&log),
-            logs::select_key_ids(&log),
+            logs::select_keys(&log),
             releases::select_views(&log),
         ];
         let mut answers = self.read(statements).await?.into_iter();
@@ -178,12 +267,12 @@ impl Snapshot {
         let size = self.checkpoint().size();
         let Some(row) = logs::one(next())?.filter(|row| row.first_index < size) else { return Ok(None) };
         let state = logs::state(next())?;
-        let v1_keys = logs::key_ids(next())?;
-        let owners = state.map_or(v1_keys, |state| state.owners().copied().collect());
-        let views = releases::views(next())?.into_iter().filter(|(row, ..)| row.index < size);
+        let v1_keys = logs::keys(next())?;
+        let time = time_of(self.checkpoint());
         let kept_back = self.kept_back(name);
-        let releases = views.map(|found| view(found, kept_back.as_ref()));
-        let mut releases = releases.collect::<Result<Vec<_>, _>>()?;
+        let stands = Stands { state: state.as_ref(), v1_keys: &v1_keys, kept_back: kept_back.as_ref(), time };
+        let views = releases::views(next())?.into_iter().filter(|(row, ..)| row.index < size);
+        let mut releases = views.map(|row| stands.view(row)).collect::<Result<Vec<_>, _>>()?;
         releases.sort_by(|a, b| b.version.cmp(&a.version));
         let delegated = row.kind == LogKind::Delegated;
         let mut package = PackageView {
@@ -191,7 +280,9 @@ impl Snapshot {
             log,
             first_index: row.first_index,
             delegated,
-            owners,
+            owners: stands.owners(),
+            guard: stands.guard(),
+            deprecated: None,
             releases,
             inspection: None,
         };
@@ -203,25 +294,83 @@ impl Snapshot {
     }
 }
 
-fn view((row, size, kind): View, kept_back: Option<&KeptBack>) -> Result<ReleaseView, Error> {
-    let (by, yanked_by) = row.v1_keys();
-    let on_behalf_of = match by {
-        Some(_) => None,
-        None => row.delegated()?.on_behalf_of,
-    };
-    Ok(ReleaseView {
-        size,
-        kind,
-        manifest: row.manifest,
-        time: row.time,
-        yanked: row.yanked.map(|time| (time, yanked_by)),
-        taken_down: kept_back.and_then(|kept_back| kept_back.version(&row.version)).cloned(),
-        index: row.index,
-        record: row.record,
-        level: Level::of(on_behalf_of.as_ref()),
-        keys: by.into_iter().collect(),
-        on_behalf_of,
-        content: row.content,
-        version: row.version,
-    })
+/// How a package's log stands, as far as its releases are told by it.
+struct Stands<'a> {
+    /// Of a delegated log.
+    state: Option<&'a State>,
+    /// Of a v1 log.
+    v1_keys: &'a [KeyState],
+    /// What of it is kept back.
+    kept_back: Option<&'a KeptBack>,
+    time: Time,
+}
+
+impl Stands<'_> {
+    fn owners(&self) -> Vec<KeyId> {
+        match self.state {
+            Some(state) => state.owners().copied().collect(),
+            None => {
+                let may = self.v1_keys.iter().filter(|key| key.permissions != PermissionSet::default());
+                may.map(|key| key.key.id()).collect()
+            }
+        }
+    }
+
+    /// In a v1 log everybody acts alone.
+    fn guard(&self) -> Option<u32> {
+        let may = |key: &KeyState| key.permissions.holds(PackagePermission::Release);
+        match self.state {
+            Some(state) => state.guard(Power::Release, self.time),
+            None => self.v1_keys.iter().any(may).then_some(1),
+        }
+    }
+
+    fn view(&self, (row, size, kind): View) -> Result<ReleaseView, Error> {
+        let mut view = ReleaseView {
+            size,
+            kind,
+            manifest: row.manifest,
+            time: row.time,
+            yanked: row.yanked.map(|time| YankView { time, reason: None, record: None, keys: Vec::new() }),
+            taken_down: self.kept_back.and_then(|kept_back| kept_back.version(&row.version)).cloned(),
+            distrusted: false,
+            deprecated: None,
+            guard: self.guard(),
+            index: row.index,
+            record: row.record,
+            level: Level::PublisherKey,
+            keys: Vec::new(),
+            on_behalf_of: None,
+            content: row.content,
+            version: row.version.clone(),
+        };
+        let Some(state) = self.state else {
+            let (by, yanked_by) = row.v1_keys();
+            view.keys.extend(by);
+            if let Some(yanked) = &mut view.yanked {
+                yanked.keys.extend(yanked_by);
+            }
+            return Ok(view);
+        };
+        let release = row.delegated()?;
+        if let Some(yanked) = &mut view.yanked {
+            // Without a yank of its own it is a carrier record's, which has no reason and no endorsers.
+            yanked.reason =
+                release.yanked.as_ref().map(|own| own.reason.clone()).filter(|said| !said.is_empty());
+            yanked.record = release.yanked.as_ref().or(release.carried_yank.as_ref()).map(|own| own.record);
+        }
+        view.distrusted = state.distrusts(&release);
+        view.guard = state.release_guard(&row.version, self.time);
+        view.level = release.level();
+        view.on_behalf_of = release.on_behalf_of;
+        Ok(view)
+    }
+}
+
+/// Who endorsed what a record of a package's log carries; nobody, if it was not found.
+fn endorsers(rows: Vec<Row>, first_index: u64) -> Result<Vec<KeyId>, Error> {
+    let Some(row) = records::rows(rows)?.into_iter().next() else { return Ok(Vec::new()) };
+    let told = authority::told(&row.envelope.contents, Layer::Package, row.index == first_index)
+        .map_err(|error| Error::internal("read a record of a package", error))?;
+    Ok(told.endorsers)
 }

@@ -104,7 +104,12 @@ impl Snapshot {
 
     /// The same where a refusal is answered.
     pub(crate) fn check(&self, name: &PackageName) -> Result<(), Error> {
-        self.caller.check(&self.shared.rules(), Action::Pull, &name.into())
+        self.check_repository(&name.into())
+    }
+
+    /// The same of a repository, or of a namespace by its name.
+    pub(crate) fn check_repository(&self, name: &RepositoryName) -> Result<(), Error> {
+        self.caller.check(&self.shared.rules(), Action::Pull, name)
     }
 
     /// A log tells no name before somebody looks it up; those of the layers above are everybody's.

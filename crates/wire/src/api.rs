@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 mod inspection;
+mod keys;
+mod lifecycle;
 mod openapi;
 mod problem;
 mod signed;
@@ -17,6 +19,8 @@ mod submit;
 pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
 };
+pub use keys::{DeadRole, ENDS_SOON_SECONDS, Guard, Key, KeyChange, Keys, Layer, RecordedAt, Role, V1Key};
+pub use lifecycle::{Deprecation, Extent, TakenDown, Yank};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
@@ -81,6 +85,10 @@ pub struct Package {
     pub log_kind: LogKind,
     /// The ids of the keys that own it, all thresholds aside.
     pub owners: Vec<String>,
+    /// The fewest keys that must agree to release something; null where nobody can.
+    pub guarded_by: Option<u32>,
+    /// What is said against using it, or any package of its namespace; null if nothing is.
+    pub deprecated: Option<Deprecation>,
     /// Every release, the highest version first.
     pub releases: Vec<ReleaseSummary>,
     /// The tree that the answer is from.
@@ -109,6 +117,11 @@ pub struct ReleaseSummary {
     pub yanked: Option<Yank>,
     /// Why its bytes are not given out now; null if they are.
     pub taken_down: Option<TakenDown>,
+    /// Whether its package's owners trust it no more, since whoever released it should not have been able to: it is
+    /// installed by nobody, locked or not.
+    pub distrusted: bool,
+    /// What is said against using this version; null if nothing is.
+    pub deprecated: Option<Deprecation>,
 }
 
 /// All about one release.
@@ -143,6 +156,13 @@ pub struct Release {
     pub yanked: Option<Yank>,
     /// Why its bytes are not given out now; null if they are.
     pub taken_down: Option<TakenDown>,
+    /// Whether its package's owners trust it no more, since whoever released it should not have been able to: it is
+    /// installed by nobody, locked or not.
+    pub distrusted: bool,
+    /// What is said against using it: of this version, else of its package, else of its namespace; null if nothing is.
+    pub deprecated: Option<Deprecation>,
+    /// The fewest keys that must agree to release such a version, as the log stands; null where nobody can.
+    pub guarded_by: Option<u32>,
     /// Where its record is.
     pub record: RecordPlace,
     /// What the bytes say; null while they were not looked at.
@@ -194,33 +214,6 @@ impl LogKind {
             Self::Delegated => "delegated",
         }
     }
-}
-
-/// A release taken back: still there for those who locked it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Yank {
-    /// The time of the record that did it.
-    #[schema(format = DateTime)]
-    pub time: String,
-    /// The ids of the keys that did it.
-    pub key_ids: Vec<String>,
-}
-
-/// Content that the operator took down or put into quarantine: its bytes are not given out, its record stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TakenDown {
-    /// Why, in the operator's words; may be empty.
-    pub reason: String,
-    /// When a quarantine ends by itself; null if it stays until it is lifted.
-    #[schema(format = DateTime)]
-    pub until: Option<String>,
-    /// The time of the record that says so.
-    #[schema(format = DateTime)]
-    pub time: String,
-    /// That record's id, in the operator's log.
-    pub record_id: String,
 }
 
 /// Where a record is: in its package's log and in the registry's.

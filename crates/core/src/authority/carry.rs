@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::judge::Doing;
 use super::{Refusal, step_refused};
-use crate::act::Endorsement;
+use crate::act::{Act, Endorsement};
 use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
 use crate::name::Namespace;
@@ -96,6 +96,28 @@ pub fn endorsers(contents: &[u8], first: bool) -> Result<Vec<KeyId>, Refusal> {
 /// [`Refusal`] if it is no such record.
 pub fn first_act(contents: &Bytes) -> Result<Bytes, Refusal> {
     Ok(open(contents, Layer::Operator, true)?.act)
+}
+
+/// What a delegated record says, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its time.
+    pub time: Time,
+    /// The act that it carries; a carrier record has none.
+    pub act: Option<Act>,
+    /// Whose endorsements it carries.
+    pub endorsers: Vec<KeyId>,
+}
+
+/// Reads what a delegated record of a log of this layer says; that it is valid is what judging it shows.
+///
+/// # Errors
+/// [`Refusal`] if it is no such record.
+pub fn told(contents: &Bytes, layer: Layer, first: bool) -> Result<Told, Refusal> {
+    let opened = open(contents, layer, first)?;
+    let act = (!opened.act.is_empty()).then(|| Act::decode(&opened.act)).transpose()?;
+    let endorsers = opened.endorsements.iter().map(|endorsement| endorsement.key_id).collect();
+    Ok(Told { time: opened.time, act, endorsers })
 }
 
 /// Takes a delegated record apart; only its canonical encoding is one.

@@ -15,6 +15,7 @@ use role::Scope;
 mod annotations;
 mod attacks;
 mod carriers;
+mod guards;
 mod layers;
 mod model;
 mod named_attacks;

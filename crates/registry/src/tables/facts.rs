@@ -2,8 +2,9 @@
 //!
 //! They follow from `records` alone and are written in the same transaction.
 
+use wargate_core::act::AnnotationKind;
 use wargate_core::authority::role::RoleId;
-use wargate_core::authority::{TAKEDOWN_KEYS, Takedown, Takedowns, dead_role_key};
+use wargate_core::authority::{Annotation, TAKEDOWN_KEYS, Takedown, Takedowns, dead_role_key};
 use wargate_core::id::{LogId, RecordId};
 
 use super::{Columns, bytes, int, text};
@@ -40,6 +41,54 @@ pub(crate) fn takedowns(rows: Vec<Row>) -> Result<Takedowns, Error> {
         takedown.map_err(|error| Error::internal("read a takedown", error))
     };
     rows.into_iter().map(takedown).collect()
+}
+
+/// The last dead role of each name, by name, at most `limit`: [`dead_roles`].
+pub(crate) fn select_dead_roles(log: &LogId, limit: usize) -> Statement {
+    Statement::new(
+        "select f.about, f.fact from logs l join log_facts f on f.log = l.first_idx \
+         where l.log_id = $1 and f.about like $2 order by f.about limit $3",
+        vec![bytes(log.as_bytes()), text(&dead_role_key("%")), int(limit as u64)],
+    )
+}
+
+pub(crate) fn dead_roles(rows: Vec<Row>) -> Result<Vec<(String, RoleId)>, Error> {
+    let prefix = dead_role_key("");
+    rows.into_iter()
+        .map(|row| {
+            let mut columns = Columns::of(row);
+            let about = columns.text("dead role")?;
+            let name = about.strip_prefix(&prefix).unwrap_or(&about).to_owned();
+            let role = RoleId::decode(&columns.bytes("fact")?);
+            Ok((name, role.map_err(|error| Error::internal("read a dead role", error))?))
+        })
+        .collect()
+}
+
+/// What was said last of a kind about each subject of a log: [`annotations`].
+pub(crate) fn select_annotations(log: &LogId, kind: AnnotationKind) -> Statement {
+    Statement::new(
+        "select f.fact from logs l join log_facts f on f.log = l.first_idx where l.log_id = $1 and f.about like $2",
+        vec![bytes(log.as_bytes()), text(&Annotation::key_of(kind, "%"))],
+    )
+}
+
+/// What was said last of a kind about one subject: [`annotations`].
+pub(crate) fn select_annotation(log: &LogId, kind: AnnotationKind, subject: &str) -> Statement {
+    Statement::new(
+        "select f.fact from logs l join log_facts f on f.log = l.first_idx where l.log_id = $1 and f.about = $2",
+        vec![bytes(log.as_bytes()), text(&Annotation::key_of(kind, subject))],
+    )
+}
+
+/// But for what was withdrawn.
+pub(crate) fn annotations(rows: Vec<Row>) -> Result<Vec<Annotation>, Error> {
+    let read = |row| {
+        Annotation::decode(&Columns::of(row).bytes("fact")?)
+            .map_err(|error| Error::internal("read an annotation", error))
+    };
+    let said = rows.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    Ok(said.into_iter().filter(|said| !said.value.is_empty()).collect())
 }
 
 /// How many records of the log stand before one of it; no row if it is none of it: [`place`].

@@ -84,17 +84,17 @@ pub(crate) fn package_names(rows: Vec<Row>) -> Result<Vec<PackageName>, Error> {
     rows.into_iter().map(|row| Columns::of(row).parse("package name")).collect()
 }
 
-/// The ids of all keys of a v1 log that may do anything: [`key_ids`].
-pub(crate) fn select_key_ids(log: &LogId) -> Statement {
+/// Every key of a v1 log, revoked ones included: [`keys`].
+pub(crate) fn select_keys(log: &LogId) -> Statement {
     Statement::new(
-        "select k.key_id from logs l join log_keys k on k.log = l.first_idx \
-         where l.log_id = $1 and k.permissions > 0 order by k.key_id",
+        "select k.public, k.permissions from logs l join log_keys k on k.log = l.first_idx \
+         where l.log_id = $1 order by k.key_id",
         vec![bytes(log.as_bytes())],
     )
 }
 
-pub(crate) fn key_ids(rows: Vec<Row>) -> Result<Vec<KeyId>, Error> {
-    rows.into_iter().map(|row| Ok(KeyId::from_digest(Columns::of(row).digest("key id")?))).collect()
+pub(crate) fn keys(rows: Vec<Row>) -> Result<Vec<KeyState>, Error> {
+    rows.into_iter().map(key_state).collect()
 }
 
 pub(crate) fn select_key(log: &LogId, key: &KeyId) -> Statement {
@@ -106,11 +106,14 @@ pub(crate) fn select_key(log: &LogId, key: &KeyId) -> Statement {
 }
 
 pub(crate) fn key(rows: Vec<Row>) -> Result<Option<KeyState>, Error> {
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    rows.into_iter().next().map(key_state).transpose()
+}
+
+fn key_state(row: Row) -> Result<KeyState, Error> {
     let mut columns = Columns::of(row);
     let key: PublicKey = columns.parse("public key")?;
     let bits = columns.unsigned("permissions")?;
-    Ok(Some(KeyState { key, permissions: PermissionSet::from_bits(u8::try_from(bits).unwrap_or(0)) }))
+    Ok(KeyState { key, permissions: PermissionSet::from_bits(u8::try_from(bits).unwrap_or(0)) })
 }
 
 /// The states of delegated logs: [`state`].

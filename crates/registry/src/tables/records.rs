@@ -48,6 +48,24 @@ pub(crate) fn select_log(log: &LogId, from: u64, to: u64, limit: usize) -> State
     )
 }
 
+/// Records of one log with `index < below`, the latest first, at most `limit`: [`rows`].
+pub(crate) fn select_log_back(log: &LogId, below: u64, limit: usize) -> Statement {
+    Statement::new(
+        "select r.idx, l.log_id, r.record_id, r.envelope, r.private from logs l join records r on r.log = l.first_idx \
+         where l.log_id = $1 and r.idx < $2 order by r.idx desc limit $3",
+        vec![bytes(log.as_bytes()), int(below), int(limit as u64)],
+    )
+}
+
+/// One record of a log: [`rows`].
+pub(crate) fn select_one(log: &LogId, record: &RecordId) -> Statement {
+    Statement::new(
+        "select r.idx, l.log_id, r.record_id, r.envelope, r.private from logs l join records r on r.log = l.first_idx \
+         where l.log_id = $1 and r.record_id = $2",
+        vec![bytes(log.as_bytes()), bytes(record.as_bytes())],
+    )
+}
+
 /// All records with `from <= index < to`: [`rows`].
 pub(crate) fn select_range(from: u64, to: u64) -> Statement {
     Statement::new(

@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use wargate_core::name::PackageName;
@@ -16,6 +16,7 @@ use super::web::{self, PACKAGES_PER_PAGE, RESERVED_NAMESPACES, Site};
 use crate::http;
 use crate::router::{Door, Mount};
 
+mod keys;
 mod values;
 
 use super::api::error::Failed;
@@ -33,6 +34,7 @@ pub(super) fn api_routes() -> Router<Mount> {
         .route("/api/packages", get(api_list))
         .route("/api/packages/{namespace}/{name}", get(api_package))
         .route("/api/packages/{namespace}/{name}/{version}", get(api_release))
+        .merge(keys::api_routes())
 }
 
 pub(crate) fn page_routes() -> Router<Mount> {
@@ -42,6 +44,7 @@ pub(crate) fn page_routes() -> Router<Mount> {
         .route("/assets/{name}", get(asset))
         .route("/{namespace}/{name}", get(package_page).fallback(not_a_page))
         .route("/{namespace}/{name}/{version}", get(release_page).fallback(not_a_page))
+        .merge(keys::page_routes())
 }
 
 async fn api_list(door: Door, RawQuery(query): RawQuery) -> Response {
@@ -73,6 +76,7 @@ async fn api_package(door: Door, Path((namespace, name)): Path<(String, String)>
 async fn package_page(
     door: Door,
     headers: HeaderMap,
+    uri: Uri,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
     if RESERVED_NAMESPACES.contains(&namespace.as_str()) {
@@ -80,6 +84,9 @@ async fn package_page(
     }
     let (name, form) = form_of(&name);
     let found = package(&door, &namespace, name).await;
+    if name == keys::KEYS && found.as_ref().is_err_and(Failed::is_missing) {
+        return keys::namespace_page(door, headers, uri, Path(namespace)).await;
+    }
     let site = site(&door, &headers);
     match (found, form) {
         (Ok(package), Form::Page) => web::respond(StatusCode::OK, web::render_package(&package, &site)),

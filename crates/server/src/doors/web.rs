@@ -15,7 +15,7 @@ mod response;
 
 pub use address::RESERVED_NAMESPACES;
 pub use assets::{Asset, asset};
-pub use pages::{render_list, render_package, render_problem, render_release};
+pub use pages::{render_keys, render_list, render_package, render_problem, render_release};
 pub use response::{respond, respond_asset, secure_headers};
 
 /// Packages on one page of the list.
@@ -35,6 +35,9 @@ pub const WARNINGS_SHOWN_MAX: usize = 64;
 
 /// Releases that a package's page shows; the rest is in its twin.
 pub const RELEASES_SHOWN_MAX: usize = 500;
+
+/// Levels of the tree of roles that are set in: no log has more.
+pub const LEVELS_SHOWN_MAX: u32 = 8;
 
 /// Largest WIT text that a page shows, in bytes; a larger one is in its twin: 128 KiB.
 pub const WIT_SHOWN_BYTES_MAX: usize = 128 << 10;

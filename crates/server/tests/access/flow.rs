@@ -61,6 +61,20 @@ async fn what_is_hidden_is_not_told_from_what_is_not_there() {
     }
 }
 
+/// The same of a namespace by its own name, to whom there is nothing more to ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_namespace_is_not_told_from_one_that_is_not_there() {
+    let site = Site::new().await;
+    world(&site).await;
+    for path in ["/api/namespaces/secret/keys", "/secret/-/keys", "/secret/-/keys.json", "/secret/keys"] {
+        let hidden = site.send_as(&ask("", Read, "GET", path), "neighbour").await;
+        let other = site.send_as(&ask("", Read, "GET", path.replace("secret", "nobody")), "neighbour").await;
+        let named = other.text().replace("nobody", "secret");
+        assert_eq!((hidden.status, hidden.text()), (other.status, named), "{path}");
+        assert_eq!(hidden.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_holds_what_was_asked_for_and_held_and_ends() {
     let site = Site::new().await;

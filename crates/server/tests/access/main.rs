@@ -272,6 +272,9 @@ fn public(world: &World) -> Vec<Asked> {
         ask("/v2/token", Public, "GET", "/v2/token?scope=repository:secret/app:pull"),
         ask("/api/packages", List, "GET", "/api/packages"),
         ask("/api/openapi.json", Public, "GET", "/api/openapi.json"),
+        ask("/api/operator/keys", Public, "GET", "/api/operator/keys"),
+        ask("/-/keys", Public, "GET", "/-/keys"),
+        ask("/-/keys.json", Public, "GET", "/-/keys.json"),
         ask("/", List, "GET", "/"),
         ask("/index.json", List, "GET", "/index.json?q=sec"),
         ask("/assets/{name}", Public, "GET", world.asset.clone()),
@@ -305,6 +308,15 @@ fn read(world: &World) -> Vec<Asked> {
         ask("/{namespace}/{name}", Read, "GET", "/secret/app.json"),
         ask("/{namespace}/{name}/{version}", Read, "GET", "/secret/app/1.0.0"),
         ask("/{namespace}/{name}/{version}", Read, "GET", "/secret/app/1.0.0.json"),
+        ask("/api/packages/{namespace}/{name}/keys", Read, "GET", "/api/packages/secret/app/keys"),
+        ask("/{namespace}/{name}/keys", Read, "GET", "/secret/app/keys"),
+        ask("/{namespace}/{name}/keys.json", Read, "GET", "/secret/app/keys.json"),
+        ask("/api/namespaces/{namespace}/keys", Read, "GET", "/api/namespaces/secret/keys"),
+        ask("/{namespace}/-/keys", Read, "GET", "/secret/-/keys"),
+        ask("/{namespace}/-/keys.json", Read, "GET", "/secret/-/keys.json"),
+        // Where no package is named so.
+        ask("/{namespace}/{name}", Read, "GET", "/secret/keys"),
+        ask("/{namespace}/{name}", Read, "GET", "/secret/keys.json"),
     ]
 }
 

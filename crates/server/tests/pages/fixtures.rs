@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use wargate_server::web::Site;
 use wargate_wire::api::{
-    Checkpoint, CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Kind, Level, LogKind, Metadata,
-    Nested, OnBehalfOf, Package, PackageList, PackageSummary, Problem, Producer, RecordPlace, Release,
-    ReleaseSummary, SignedBy, Subject, TakenDown, Wit, Yank,
+    Checkpoint, CoreExtern, CustomSection, Deprecation, Extent, Extern, Inspection, InterfaceName, Kind,
+    Level, LogKind, Metadata, Nested, OnBehalfOf, Package, PackageList, PackageSummary, Problem, Producer,
+    RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Wit, Yank,
 };
 
 pub(crate) const DAY: &str = "2026-11-24T10:12:30Z";
@@ -111,11 +111,18 @@ fn row(version: &str, level: Level, size: Option<u64>, yanked: bool) -> ReleaseS
         time: DAY.into(),
         yanked: yanked.then(yank),
         taken_down: None,
+        distrusted: false,
+        deprecated: None,
     }
 }
 
+pub(crate) fn deprecation(extent: Extent) -> Deprecation {
+    Deprecation { extent, message: "Use acme:greet, which speaks more languages.".into(), time: DAY.into() }
+}
+
 pub(crate) fn yank() -> Yank {
-    Yank { time: "2026-11-25T08:00:00Z".into(), key_ids: vec![digest("owner")] }
+    let reason = Some("it greets in the wrong language".into());
+    Yank { time: "2026-11-25T08:00:00Z".into(), reason, key_ids: vec![digest("owner")] }
 }
 
 pub(crate) fn taken_down(until: Option<&str>) -> TakenDown {
@@ -136,6 +143,8 @@ pub(crate) fn package() -> Package {
         log_id: digest("log"),
         log_kind: LogKind::Delegated,
         owners: vec![digest("owner"), digest("second owner")],
+        guarded_by: Some(2),
+        deprecated: None,
         releases: vec![
             row("2.0.0-rc.1", Level::RegistryForCi, Some(91_750), false),
             row("1.2.0", Level::PublisherKey, Some(89_412), false),
@@ -246,6 +255,9 @@ pub(crate) fn release() -> Release {
         time: DAY.into(),
         yanked: None,
         taken_down: None,
+        distrusted: false,
+        deprecated: None,
+        guarded_by: Some(1),
         record: RecordPlace {
             log_index: 48_101,
             record_id: digest("record"),
@@ -305,7 +317,7 @@ pub(crate) fn hostile_text() -> String {
 }
 
 /// Words that JSON takes from a list of its own.
-const WORDS: &[&str] = &["kind", "level", "logKind", "subjectKind"];
+const WORDS: &[&str] = &["extent", "kind", "layer", "level", "logKind", "subjectKind"];
 
 /// The same value with every text replaced.
 pub(crate) fn with_every_text<T>(value: &T, text: &str) -> T

@@ -18,9 +18,9 @@ const VOID: &[&str] = &["meta", "link", "input", "br"];
 /// All that our templates use: anything else got in from a value.
 const KNOWN: &[&str] = &[
     "a", "aside", "body", "br", "button", "caption", "code", "dd", "details", "div", "dl", "dt", "footer",
-    "form", "h1", "h2", "head", "header", "html", "input", "label", "li", "link", "main", "meta", "nav", "p",
-    "pre", "script", "section", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "time",
-    "title", "tr", "ul",
+    "form", "h1", "h2", "h3", "head", "header", "html", "input", "label", "li", "link", "main", "meta",
+    "nav", "p", "pre", "script", "section", "span", "strong", "summary", "table", "tbody", "td", "th",
+    "thead", "time", "title", "tr", "ul",
 ];
 
 /// Every element of a page, or what is wrong with it.

@@ -5,12 +5,15 @@
 mod contrast;
 mod fixtures;
 mod html;
+mod keys;
 
 use fixtures::{
-    hostile, hostile_text, list, module, package, problem, release, site, taken_down, with_every_text,
+    deprecation, hostile, hostile_text, list, module, package, problem, release, site, taken_down,
+    with_every_text, yank,
 };
-use wargate_server::web::{self, render_list, render_package, render_problem, render_release};
-use wargate_wire::api::{Extern, PackageList, Release};
+use keys::{above, keys, v1};
+use wargate_server::web::{self, render_keys, render_list, render_package, render_problem, render_release};
+use wargate_wire::api::{Extent, Extern, Layer, PackageList, Release};
 
 /// Every page with ordinary and extraordinary values.
 fn pages() -> Vec<(&'static str, String)> {
@@ -27,6 +30,14 @@ fn pages() -> Vec<(&'static str, String)> {
     (bare.latest, bare.description) = (None, None);
     bare.releases.clear();
     bare.owners.clear();
+    bare.guarded_by = None;
+    let mut fallen = package();
+    fallen.deprecated = Some(deprecation(Extent::Namespace));
+    (fallen.releases[0].distrusted, fallen.releases[1].deprecated) =
+        (true, Some(deprecation(Extent::Release)));
+    let distrusted = Release { distrusted: true, yanked: Some(yank()), ..release() };
+    let deprecated =
+        Release { deprecated: Some(deprecation(Extent::Package)), yanked: Some(yank()), ..release() };
     vec![
         ("list", render_list(&list(), None, &site)),
         ("list_found", render_list(&found, Some("acme:a"), &site)),
@@ -35,6 +46,13 @@ fn pages() -> Vec<(&'static str, String)> {
         ("package", render_package(&package(), &site)),
         ("package_bare", render_package(&bare, &site)),
         ("package_kept_back", render_package(&kept_back, &site)),
+        ("package_fallen", render_package(&fallen, &site)),
+        ("keys", render_keys(&keys(), None, &site)),
+        ("keys_v1", render_keys(&v1(), Some(9), &site)),
+        ("keys_namespace", render_keys(&above("acme", Layer::Namespace), None, &site)),
+        ("keys_operator", render_keys(&above("", Layer::Operator), None, &site)),
+        ("release_distrusted", render_release(&distrusted, &site)),
+        ("release_deprecated", render_release(&deprecated, &site)),
         ("release", render_release(&release(), &site)),
         ("release_module", render_release(&module(), &site)),
         ("release_unseen", render_release(&unseen, &site)),
@@ -55,6 +73,8 @@ fn pages_of(text: &str) -> Vec<(&'static str, String)> {
         ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),
         ("package", render_package(&with_every_text(&package(), text), &site)),
         ("release", render_release(&with_every_text(&release(), text), &site)),
+        ("keys", render_keys(&with_every_text(&keys(), text), None, &site)),
+        ("keys_v1", render_keys(&with_every_text(&v1(), text), None, &site)),
         ("module", render_release(&with_every_text(&module(), text), &site)),
         ("hostile", render_release(&with_every_text(&hostile(), text), &site)),
         ("taken_down", render_release(&with_every_text(&taken, text), &site)),
@@ -145,7 +165,12 @@ fn a_page_of_the_largest_release_stays_bounded() {
 fn a_registry_below_a_path_keeps_its_links_there() {
     let mut site = site();
     site.url = "https://example.org/wasm".into();
-    for page in [render_list(&list(), None, &site), render_release(&release(), &site)] {
+    let pages = [
+        render_list(&list(), None, &site),
+        render_release(&release(), &site),
+        render_keys(&keys(), None, &site),
+    ];
+    for page in pages {
         for tag in html::read(&page).unwrap() {
             for link in [tag.get("href"), tag.get("src"), tag.get("action")].into_iter().flatten() {
                 assert!(!link.starts_with('/') || link.starts_with("/wasm/"), "{link}");

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{Package, PackageList, Problem, Release};
+use super::{Keys, Package, PackageList, Problem, Release};
 
 /// The document, for `/api/openapi.json`.
 ///
@@ -23,8 +23,8 @@ pub fn openapi() -> serde_json::Value {
         license(name = "Apache-2.0 WITH LLVM-exception", identifier = "Apache-2.0 WITH LLVM-exception"),
     ),
     servers((url = "/", description = "this registry")),
-    paths(packages, package, release, document),
-    components(schemas(PackageList, Package, Release, Problem))
+    paths(packages, package, release, package_keys, namespace_keys, operator_keys, document),
+    components(schemas(PackageList, Package, Release, Keys, Problem))
 )]
 struct Document;
 
@@ -79,6 +79,59 @@ fn package() {}
 )]
 #[expect(dead_code, reason = "it carries the documentation of its path")]
 fn release() {}
+
+/// Who may do what in a package's log.
+#[utoipa::path(
+    get,
+    path = "/api/packages/{namespace}/{name}/keys",
+    operation_id = "getPackageKeys",
+    params(
+        ("namespace" = String, Path, description = "the part of the package's name before the colon"),
+        ("name" = String, Path, description = "the part after it"),
+        ("before" = Option<u64>, Query, description = "`next` of the answer before, for its earlier history"),
+    ),
+    responses(
+        (status = 200, description = "its keys and roles", body = Keys),
+        (status = 400, description = "`before` is no number", body = Problem),
+        (status = 404, description = "there is no such package", body = Problem),
+    )
+)]
+#[expect(dead_code, reason = "it carries the documentation of its path")]
+fn package_keys() {}
+
+/// Who may do what in a namespace's log.
+#[utoipa::path(
+    get,
+    path = "/api/namespaces/{namespace}/keys",
+    operation_id = "getNamespaceKeys",
+    params(
+        ("namespace" = String, Path, description = "the namespace"),
+        ("before" = Option<u64>, Query, description = "`next` of the answer before, for its earlier history"),
+    ),
+    responses(
+        (status = 200, description = "its keys and roles", body = Keys),
+        (status = 400, description = "`before` is no number", body = Problem),
+        (status = 404, description = "there is no such namespace with a log of its own", body = Problem),
+    )
+)]
+#[expect(dead_code, reason = "it carries the documentation of its path")]
+fn namespace_keys() {}
+
+/// Who may do what in the registry's own log: which keys sign for it, and who starts namespaces.
+#[utoipa::path(
+    get,
+    path = "/api/operator/keys",
+    operation_id = "getOperatorKeys",
+    params(
+        ("before" = Option<u64>, Query, description = "`next` of the answer before, for its earlier history"),
+    ),
+    responses(
+        (status = 200, description = "its keys and roles", body = Keys),
+        (status = 400, description = "`before` is no number", body = Problem),
+    )
+)]
+#[expect(dead_code, reason = "it carries the documentation of its path")]
+fn operator_keys() {}
 
 /// This document.
 #[utoipa::path(

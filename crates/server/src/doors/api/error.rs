@@ -40,6 +40,11 @@ impl Failed {
         web::respond(self.status, web::render_problem(&self.problem(), site))
     }
 
+    /// Whether there is no such thing, for whoever asks.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     fn problem(&self) -> Problem {
         Problem {
             status: self.status.as_u16(),
@@ -96,6 +101,7 @@ impl From<Error> for Failed {
             Error::UnknownPackage { .. } => {
                 unknown("package-unknown").hint("search for it by a part of its name")
             }
+            Error::UnknownNamespace { .. } => unknown("namespace-unknown"),
             Error::UnknownRelease { .. } => {
                 unknown("release-unknown").hint("the package's page lists its versions")
             }

@@ -2,9 +2,12 @@
 
 use wargate_component::inspection as found;
 use wargate_core::act::Identity;
+use wargate_core::key::KeyId;
 use wargate_core::time::Time;
-use wargate_registry::{Committed, PackagePage, PackageView, ReleaseView};
+use wargate_registry::{Committed, Deprecation, Extent, PackagePage, PackageView, ReleaseView};
 use wargate_wire::api;
+
+pub(super) mod keys;
 
 pub(super) fn list(page: &PackagePage, query: Option<String>, checkpoint: &Committed) -> api::PackageList {
     let packages: Vec<_> = page.packages.iter().map(summary).collect();
@@ -36,7 +39,9 @@ pub(super) fn package(package: &PackageView, checkpoint: &Committed) -> api::Pac
         latest: package.latest().map(|release| release.version.to_string()),
         log_id: package.log.to_string(),
         log_kind: log_kind(package),
-        owners: package.owners.iter().map(ToString::to_string).collect(),
+        owners: ids(&package.owners),
+        guarded_by: package.guard,
+        deprecated: package.deprecated.as_ref().map(deprecation),
         releases: package.releases.iter().map(release_summary).collect(),
         checkpoint: checkpoint_of(checkpoint),
     }
@@ -52,6 +57,8 @@ fn release_summary(release: &ReleaseView) -> api::ReleaseSummary {
         time: time(release.time),
         yanked: yank(release),
         taken_down: taken_down(release),
+        distrusted: release.distrusted,
+        deprecated: release.deprecated.as_ref().map(deprecation),
     }
 }
 
@@ -74,6 +81,9 @@ pub(super) fn release(
         time: time(release.time),
         yanked: yank(release),
         taken_down: taken_down(release),
+        distrusted: release.distrusted,
+        deprecated: release.deprecated.as_ref().or(package.deprecated.as_ref()).map(deprecation),
+        guarded_by: release.guard,
         record: api::RecordPlace {
             log_index: release.index,
             record_id: release.record.to_string(),
@@ -113,7 +123,7 @@ fn log_kind(package: &PackageView) -> api::LogKind {
 fn signed_by(release: &ReleaseView) -> api::SignedBy {
     api::SignedBy {
         level: release.level.into(),
-        key_ids: release.keys.iter().map(ToString::to_string).collect(),
+        key_ids: ids(&release.keys),
         on_behalf_of: release.on_behalf_of.as_ref().map(|somebody| api::OnBehalfOf {
             subject_kind: match somebody.identity {
                 Identity::Oidc => api::Subject::Oidc,
@@ -126,8 +136,24 @@ fn signed_by(release: &ReleaseView) -> api::SignedBy {
 }
 
 fn yank(release: &ReleaseView) -> Option<api::Yank> {
-    let (at, by) = release.yanked?;
-    Some(api::Yank { time: time(at), key_ids: by.iter().map(ToString::to_string).collect() })
+    let yanked = release.yanked.as_ref()?;
+    Some(api::Yank { time: time(yanked.time), reason: yanked.reason.clone(), key_ids: ids(&yanked.keys) })
+}
+
+fn deprecation(said: &Deprecation) -> api::Deprecation {
+    api::Deprecation {
+        extent: match said.extent {
+            Extent::Release => api::Extent::Release,
+            Extent::Package => api::Extent::Package,
+            Extent::Namespace => api::Extent::Namespace,
+        },
+        message: said.message.clone(),
+        time: time(said.time),
+    }
+}
+
+fn ids(keys: &[KeyId]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
 }
 
 fn taken_down(release: &ReleaseView) -> Option<api::TakenDown> {

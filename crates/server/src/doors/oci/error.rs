@@ -109,6 +109,7 @@ pub(super) fn of(error: Error) -> Failed {
         | Error::UnknownRecord { .. }
         | Error::UnknownProposal { .. }
         | Error::UnknownPackage { .. }
+        | Error::UnknownNamespace { .. }
         | Error::UnknownRelease { .. }
         | Error::UnknownFetchToken { .. }
         | Error::UnknownSize { .. }

@@ -66,6 +66,7 @@ impl From<Error> for Failed {
             | Error::UnknownBlob { .. }
             | Error::UnknownManifest { .. }
             | Error::UnknownPackage { .. }
+            | Error::UnknownNamespace { .. }
             | Error::UnknownRelease { .. }
             | Error::UnknownUpload { .. }
             | Error::MissingParts { .. }

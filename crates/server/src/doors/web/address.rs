@@ -48,6 +48,21 @@ impl Site {
         format!("{}/{}", self.package(name), encoded(version))
     }
 
+    /// The page of a log's keys: a package's, a namespace's, or the registry's own, whose name is empty.
+    pub(crate) fn keys(&self, log: &str) -> String {
+        match log {
+            "" => self.path("-/keys"),
+            package if package.contains(':') => format!("{}/keys", self.package(package)),
+            namespace => self.path(&format!("{}/-/keys", encoded(namespace))),
+        }
+    }
+
+    /// Its twin, from some index of the history back.
+    pub(crate) fn keys_json(&self, log: &str, before: Option<u64>) -> String {
+        let before = before.map(|index| format!("?before={index}")).unwrap_or_default();
+        format!("{}.json{before}", self.keys(log))
+    }
+
     fn with_query(&self, file: &str, query: Option<&str>, after: Option<&str>) -> String {
         let mut address = self.path(file);
         let given =
@@ -106,6 +121,9 @@ mod tests {
         assert_eq!(site.release("a:b/../c", "1?#"), "/a/b%2F..%2Fc/1%3F%23");
         assert_eq!(site.package("no-namespace"), "/no-namespace");
         assert_eq!(site.package(":evil.example"), "/evil.example");
+        assert_eq!(site.keys("acme:hello"), "/acme/hello/keys");
+        assert_eq!((site.keys("acme"), site.keys("")), ("/acme/-/keys".to_owned(), "/-/keys".to_owned()));
+        assert_eq!(site.keys_json("../x", Some(7)), "/..%2Fx/-/keys.json?before=7");
         assert_eq!(site.list(Some("a&after=b"), Some("ä")), "/?q=a%26after%3Db&after=%C3%A4");
         assert_eq!(site.list_json(None, Some("x")), "/index.json?after=x");
     }

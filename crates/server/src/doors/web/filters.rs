@@ -38,6 +38,18 @@ pub(crate) fn short(digest: &str, _: &dyn Values) -> Result<String> {
     Ok(shortened(digest))
 }
 
+/// A text in which each digest or key id is its beginning alone.
+#[filter_fn]
+pub(crate) fn short_ids(text: &str, _: &dyn Values) -> Result<String> {
+    Ok(with_short_ids(text))
+}
+
+/// A number, or the largest that counts.
+#[filter_fn]
+pub(crate) fn at_most(number: &u32, _: &dyn Values, most: u32) -> Result<u32> {
+    Ok(*number.min(&most))
+}
+
 /// At most so many characters of a text, in one line.
 #[filter_fn]
 pub(crate) fn cut(text: &str, _: &dyn Values, chars_max: usize) -> Result<String> {
@@ -87,6 +99,27 @@ fn shortened(digest: &str) -> String {
     }
 }
 
+fn with_short_ids(text: &str) -> String {
+    const ID: &str = "sha256:";
+    const HASH_CHARS: usize = 64;
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(ID) {
+        let from = at + ID.len();
+        let hash = rest[from..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        short.push_str(&rest[..from]);
+        if hash == HASH_CHARS {
+            short.push_str(&rest[from..from + SHORT_HASH_CHARS]);
+            short.push('…');
+            rest = &rest[from + HASH_CHARS..];
+        } else {
+            rest = &rest[from..];
+        }
+    }
+    short.push_str(rest);
+    short
+}
+
 fn cut_text(text: &str, chars_max: usize) -> String {
     let mut line = String::new();
     for (index, c) in text.trim().chars().enumerate() {
@@ -133,6 +166,21 @@ mod tests {
         assert_eq!(shortened("sha256:ä123456789abcdef"), "sha256:ä123456789ab…");
         assert_eq!(shortened("sha256:00"), "sha256:00");
         assert_eq!(shortened("odd"), "odd");
+    }
+
+    #[test]
+    fn ids_within_a_text_keep_their_beginnings() {
+        let id = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        for (text, expected) in [
+            (
+                format!("takes {id}, {id} from `ci`"),
+                "takes sha256:0123456789ab…, sha256:0123456789ab… from `ci`",
+            ),
+            (format!("{id}0 is none"), &format!("{id}0 is none")),
+            ("sha256:sha256:0 ä sha256:".to_owned(), "sha256:sha256:0 ä sha256:"),
+        ] {
+            assert_eq!(with_short_ids(&text), expected);
+        }
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use askama::Template;
 use wargate_wire::api::{
-    Checkpoint, Inspection, Kind, Level, Metadata, Package, PackageList, Problem, Release,
+    Checkpoint, Deprecation, Extent, Inspection, Keys, Kind, Layer, Level, LogKind, Metadata, Package,
+    PackageList, Problem, Release,
 };
 
 use super::copy::{self, CopyLine};
 use super::{
-    CLAIM_CHARS_MAX, EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, PARTS_SHOWN_MAX,
-    PRODUCER_FIELD_CHARS_MAX, RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site, VERSION_CHARS_MAX,
-    WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external, filters,
+    CLAIM_CHARS_MAX, EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, LEVELS_SHOWN_MAX,
+    PARTS_SHOWN_MAX, PRODUCER_FIELD_CHARS_MAX, RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site,
+    VERSION_CHARS_MAX, WARNINGS_SHOWN_MAX, WIT_SHOWN_BYTES_MAX, assets, external, filters,
 };
 
 /// What all pages have around their own.
@@ -68,6 +69,19 @@ struct ReleasePage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "keys.html")]
+struct KeysPage<'a> {
+    frame: Frame<'a>,
+    keys: &'a Keys,
+    /// The keys of the log above, in words and with their address.
+    above: Option<(&'static str, String)>,
+    /// Where a namespace's packages are listed.
+    packages: String,
+    /// The page with what happened earlier.
+    earlier: Option<String>,
+}
+
+#[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
     frame: Frame<'a>,
@@ -110,6 +124,26 @@ pub fn render_release(release: &Release, site: &Site) -> String {
     finish(&ReleasePage { frame, release, lines })
 }
 
+/// `/NAMESPACE/NAME/keys`, `/NAMESPACE/-/keys`, `/-/keys`: who may do what in a log. `before` is the index of the
+/// registry's log below which its history was asked for.
+#[must_use]
+pub fn render_keys(keys: &Keys, before: Option<u64>, site: &Site) -> String {
+    let log = if keys.log.is_empty() { &site.name } else { &keys.log };
+    let json = site.keys_json(&keys.log, before);
+    let frame = Frame::new(site, &format!("Keys of {log}"), &keys.checkpoint, json);
+    let above = match (keys.layer, keys.log_kind, keys.log.split_once(':')) {
+        // A v1 log may stand in a namespace that has no log.
+        (Layer::Package, LogKind::Delegated, Some((namespace, _))) => {
+            Some(("the namespace’s keys", site.keys(namespace)))
+        }
+        (Layer::Package | Layer::Namespace, ..) => Some(("the registry’s keys", site.keys(""))),
+        (Layer::Operator, ..) => None,
+    };
+    let packages = site.list(Some(&format!("{}:", keys.log)), None);
+    let earlier = keys.next.map(|next| format!("{}?before={next}", site.keys(&keys.log)));
+    finish(&KeysPage { frame, keys, above, packages, earlier })
+}
+
 /// What is shown instead of a page that isn't there or went wrong.
 #[must_use]
 pub fn render_problem(problem: &Problem, site: &Site) -> String {
@@ -147,6 +181,24 @@ fn level_meaning(level: &Level) -> &'static str {
         Level::RegistryForAccount => {
             "Signed by the registry, for somebody with an account here. It is the registry’s word."
         }
+    }
+}
+
+/// What a page of keys is about, in a sentence.
+fn lead(keys: &Keys) -> &'static str {
+    match keys.layer {
+        Layer::Package => "Whose signatures make a release of this package, and how many it takes.",
+        Layer::Namespace => "Whose signatures start packages in this namespace, and how many it takes.",
+        Layer::Operator => "Whose signatures this registry stands on, and how many it takes.",
+    }
+}
+
+/// What is deprecated, as a page says it.
+fn deprecated(said: &Deprecation) -> &'static str {
+    match said.extent {
+        Extent::Release => "This version is deprecated",
+        Extent::Package => "This package is deprecated",
+        Extent::Namespace => "This namespace is deprecated",
     }
 }
 
