@@ -135,7 +135,7 @@ pub(crate) fn judge(request: &Request, time: Time) -> Result<Option<Refusal>, Co
 
 /// Adds a key's signature.
 fn sign(request: &mut Request, key: &impl Signer) -> Result<(), CommandError> {
-    let signed = endorse(&request.act, key).map_err(CommandError::config)?;
+    let signed = endorse(&request.act, key).map_err(|error| CommandError::config(error.to_string()))?;
     request.endorsements.push(signed);
     Ok(())
 }

@@ -26,7 +26,7 @@ use wargate_core::name::{LogName, PackageName};
 use wargate_core::verify::{GivenRecord, Layers, PackageLog, judge_layers};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::ENDORSEMENTS_MAX;
-use wargate_registry::{CustodialRelease, Error, HandedIn, Registry, Released, SignedAct, Submitted};
+use wargate_registry::{CustodialRelease, Error, Registry, Released, SignedAct, Submitted};
 
 /// A registry and what the acts of its users are made of.
 struct World {

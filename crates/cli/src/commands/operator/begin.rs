@@ -12,7 +12,7 @@ use wargate_core::key::{PublicKey, SecretKey};
 use wargate_registry::{Access, Genesis, Registry};
 use wargate_store::DataFolder;
 
-use crate::commands::acting::{judge, now};
+use crate::commands::acting::now;
 use crate::commands::restore::check_may_sign;
 use crate::commands::serve::opening::Opening;
 use crate::commands::sign::read;
@@ -51,7 +51,10 @@ impl Begin {
         check_may_sign(folder.path())?;
         let keys = self.keys(&folder, &config, &act)?;
         if !folder.ledger().exists() {
-            judge(&request, now()).map_err(|refusal| not_begun(&refusal))?;
+            match request.bench.judge(&request.act, &request.endorsements, now()) {
+                Ok(None) => {}
+                Ok(Some(refusal)) | Err(refusal) => return Err(not_begun(&refusal)),
+            }
         }
         let origin = chosen_origin(&folder, &config, &request.registry, keys.commit.public())?;
         let opening = Opening { folder: &folder, config: &config, keys, origin, access: Access::OPEN };
