@@ -133,7 +133,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) => runtime.block_on(verify.run()),
         Command::Pull(pull) => runtime.block_on(pull.run()),
         Command::Info(info) => runtime.block_on(info.run()),
-        Command::Trust(trust) => trust.run(),
+        Command::Trust(trust) => runtime.block_on(trust.run()),
         Command::Backup(backup) => runtime.block_on(backup.run()),
         Command::Restore(restore) => runtime.block_on(restore.run()),
         Command::Gc(gc) => runtime.block_on(gc.run()),

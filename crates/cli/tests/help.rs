@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 43] = [
+const COMMANDS: [&[&str]; 44] = [
     &[],
     &["serve"],
     &["fsck"],
@@ -30,6 +30,7 @@ const COMMANDS: [&[&str]; 43] = [
     &["restore"],
     &["trust"],
     &["trust", "add"],
+    &["trust", "accept"],
     &["trust", "list"],
     &["trust", "remove"],
     &["gc"],

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use semver::Version;
+use wargate_core::authority::Level;
 use wargate_core::authority::Takedown;
 use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
-use wargate_core::verify::Failure;
+use wargate_core::verify::{Failure, Recovery};
 
 /// Why the client did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +144,33 @@ pub enum Error {
         status: u16,
         /// What it says.
         message: String,
+    },
+    /// Owners were replaced from above since something was taken.
+    #[error(
+        "the owners of {} were replaced at {}, by the word of the layer above and not of the old ones (record {}): \
+         `{name}` is not what was taken here before",
+        .recovery.log, .recovery.time, .recovery.record
+    )]
+    OwnersReplaced {
+        /// The package.
+        name: PackageName,
+        /// Where.
+        recovery: Box<Recovery>,
+    },
+    /// A release comes by a weaker word than those that were taken.
+    #[error(
+        "`{name}@{version}` is by the word of the {now}; what was taken of `{name}` before came by the {before}, and its \
+         owners changed nothing since"
+    )]
+    WeakerWord {
+        /// The package.
+        name: PackageName,
+        /// The version.
+        version: Version,
+        /// By which word releases came before.
+        before: Level,
+        /// By which this one comes.
+        now: Level,
     },
     /// A pin cannot be read or written.
     #[error("the trust file `{path}`: {reason}")]

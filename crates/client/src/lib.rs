@@ -8,6 +8,7 @@ mod acts;
 mod credentials;
 mod error;
 mod fetch;
+mod memory;
 mod package;
 mod pins;
 mod proposals;
@@ -22,6 +23,7 @@ pub use acts::{
 pub use credentials::{CredentialSource, Credentials};
 pub use error::{Error, Unauthorized};
 pub use fetch::{CONTENT_BYTES_MAX, Registry};
+pub use memory::{Memory, Weaker};
 pub use package::{Proven, SignedBy, VerifiedPackage, VerifiedRelease};
 pub use pins::{Pin, PinStore};
 pub use proposals::{Proposal, proposals, reject};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 use wargate_core::act::{AnnotationKind, OnBehalfOf};
+use wargate_core::authority::role::{RoleId, RolePath};
 use wargate_core::authority::{self, Level, Takedown, endorsers};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
@@ -64,6 +65,10 @@ pub struct VerifiedRelease {
     pub yank_reason: Option<String>,
     /// What to use instead, if it or the whole package is deprecated.
     pub deprecated: Option<String>,
+    /// The fewest keys that must agree to release such a version, as the log stands; `None` where nobody can.
+    pub guard: Option<u32>,
+    /// From which record of the log on whoever released it could, by its place there.
+    pub(crate) allowed_from: usize,
     /// Whether its owners trust it no longer: the key that released it was stolen by then.
     pub distrusted: bool,
     /// Why the registry's operator keeps its bytes back, by the operator's log.
@@ -97,9 +102,15 @@ impl VerifiedPackage {
             }
             None => Vec::new(),
         };
+        let guard = |version: &Version| match &layers.package {
+            Some(PackageLog::Delegated { state, .. }) => state.release_guard(version, now),
+            Some(PackageLog::V1(_)) => Some(1),
+            None => None,
+        };
         let known = |release: VerifiedRelease| {
             let taken_down = layers.takedowns.of(name, &release.version, now).cloned();
-            (release.version.clone(), VerifiedRelease { taken_down, ..release })
+            let guard = guard(&release.version);
+            (release.version.clone(), VerifiedRelease { taken_down, guard, ..release })
         };
         let releases = all.into_iter().map(known).collect();
         Ok(Self { name: name.clone(), proven, layers, records: records.len(), releases })
@@ -166,6 +177,8 @@ fn of_v1(release: &package::Release) -> VerifiedRelease {
         yanked: release.is_yanked(),
         yank_reason: None,
         deprecated: None,
+        guard: None,
+        allowed_from: 0,
         distrusted: false,
         taken_down: None,
     }
@@ -178,12 +191,14 @@ fn delegated(
     facts: &authority::Facts,
     records: &[GivenRecord],
 ) -> Result<Vec<VerifiedRelease>, Error> {
-    let mut signers = BTreeMap::new();
+    let (mut signers, mut places) = (BTreeMap::new(), BTreeMap::new());
     for (place, given) in records.iter().enumerate() {
         let keys = endorsers(&given.envelope.contents, place == 0).map_err(|refusal| {
             Failure::ForgedRecord { index: given.index, log: name.to_string(), reason: refusal.to_string() }
         })?;
-        signers.insert(given.envelope.record_id(Layer::Package), keys);
+        let record = given.envelope.record_id(Layer::Package);
+        signers.insert(record, keys);
+        places.insert(record, place);
     }
     // Where a publisher's own keys suffice, the registry's stands there for the start of the package alone.
     let counts = |release: &authority::Release, key: &KeyId| {
@@ -192,6 +207,12 @@ fn delegated(
     let deprecated = |version: &Version| {
         let said = |subject: &str| facts.said(AnnotationKind::Deprecate, subject).map(str::to_owned);
         said(&version.to_string()).or_else(|| said(""))
+    };
+    // A role can what it can since it was made, and all that it hangs under.
+    let allowed_from = |release: &authority::Release| {
+        let made = |role: &RoleId| places.get(&role.record).copied().unwrap_or_default();
+        let whole = |path: &RolePath| path.iter().map(made).max().unwrap_or_default();
+        release.allowed_by.iter().map(whole).min().unwrap_or_default()
     };
     let release = |release: &authority::Release| VerifiedRelease {
         version: release.version.clone(),
@@ -214,6 +235,8 @@ fn delegated(
             .map(|yanked| yanked.reason.clone())
             .filter(|reason| !reason.is_empty()),
         deprecated: deprecated(&release.version),
+        guard: None,
+        allowed_from: allowed_from(release),
         distrusted: package.distrusts(release),
         taken_down: None,
     };

@@ -1,18 +1,21 @@
-//! What is remembered of each registry: which one it is, and the last checkpoint seen.
+//! What is remembered of each registry: which one it is, and the last checkpoint seen; and of packages that were taken.
 //!
 //! One small JSON file each, replaced atomically. Without a given root the first use is trusted, and said.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
+use wargate_core::name::PackageName;
 use wargate_wire::text::Text;
 use wargate_wire::warg::CheckpointContents;
 
 use crate::error::Error;
+use crate::memory::Memory;
 
 /// What is remembered of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,17 +57,33 @@ impl PinStore {
         self.folder.join(format!("{}.json", Digest::of(registry.as_bytes()).to_hex()))
     }
 
+    fn memory_path(&self, root: &RecordId, package: &str) -> PathBuf {
+        let which = Digest::of(format!("{root} {package}").as_bytes());
+        self.folder.join("packages").join(format!("{}.json", which.to_hex()))
+    }
+
     /// What is remembered of a registry.
     ///
     /// # Errors
     /// [`Error::Pin`] if the file is there and cannot be read: never taken for a registry that is new.
     pub fn load(&self, registry: &str) -> Result<Option<Pin>, Error> {
-        let path = self.path(registry);
-        match std::fs::read(&path) {
-            Ok(bytes) => read_pin(&path, &bytes).map(Some),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::Pin { path, reason: error.to_string() }),
-        }
+        load(&self.path(registry))
+    }
+
+    /// What is remembered of a package.
+    ///
+    /// # Errors
+    /// [`Error::Pin`] if the file is there and cannot be read: never taken for a package that is new.
+    pub fn recall(&self, root: &RecordId, package: &PackageName) -> Result<Option<Memory>, Error> {
+        load(&self.memory_path(root, package.as_str()))
+    }
+
+    /// Remembers a package, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Pin`].
+    pub fn remember(&self, memory: &Memory) -> Result<(), Error> {
+        write(&self.memory_path(&memory.root.0, &memory.package), memory)
     }
 
     /// All pins, by URL.
@@ -79,11 +98,11 @@ impl PinStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         };
-        let mut pins = Vec::new();
+        let mut pins: Vec<Pin> = Vec::new();
         for entry in entries {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
-                pins.push(read_pin(&path, &std::fs::read(&path).map_err(failed)?)?);
+                pins.push(read(&path, &std::fs::read(&path).map_err(failed)?)?);
             }
         }
         pins.sort_by(|a, b| a.registry.cmp(&b.registry));
@@ -95,16 +114,7 @@ impl PinStore {
     /// # Errors
     /// [`Error::Pin`].
     pub fn keep(&self, pin: &Pin) -> Result<(), Error> {
-        let path = self.path(&pin.registry);
-        let write = || -> std::io::Result<()> {
-            std::fs::create_dir_all(&self.folder)?;
-            let temporary = path.with_extension(format!("{}.new", std::process::id()));
-            let mut file = std::fs::File::create(&temporary)?;
-            file.write_all(&serde_json::to_vec_pretty(pin)?)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &path)
-        };
-        write().map_err(|error| Error::Pin { path: path.clone(), reason: error.to_string() })
+        write(&self.path(&pin.registry), pin)
     }
 
     /// Forgets a registry; whether it was known.
@@ -121,7 +131,27 @@ impl PinStore {
     }
 }
 
-fn read_pin(path: &Path, bytes: &[u8]) -> Result<Pin, Error> {
+fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => read(path, &bytes).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Pin { path: path.to_owned(), reason: error.to_string() }),
+    }
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(&serde_json::to_vec_pretty(value)?)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|error| Error::Pin { path: path.to_owned(), reason: error.to_string() })
+}
+
+fn read<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::Pin {
         path: path.to_owned(),
         reason: format!("it is damaged ({error}); remove it only if you can pin the root anew"),

@@ -19,7 +19,7 @@ use crate::v1::package::{self, SignatureCheck};
 
 mod layers;
 
-pub use layers::{Layers, PackageLog, judge_layers, judge_namespace};
+pub use layers::{Layers, PackageLog, Recovery, judge_layers, judge_namespace};
 
 /// How far a checkpoint's time may lie after the client's clock, in seconds.
 pub const CHECKPOINT_AHEAD_SECONDS_MAX: u64 = 5 * 60;

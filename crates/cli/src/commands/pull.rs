@@ -36,11 +36,11 @@ impl Pull {
     async fn pull(&self) -> Result<(), CommandError> {
         let registry = self.remote.client(&self.release.name)?;
         let package = self.remote.verify(&registry, &self.release.name).await?;
-        let release = package.release(self.release.version.as_ref(), self.yanked);
-        let release = release.map_err(|error| failed(&error))?;
+        let release = self.remote.choose(&package, self.release.version.as_ref(), self.yanked)?;
         let output =
             self.output.clone().unwrap_or_else(|| format!("{}.wasm", self.release.name.name()).into());
         download(&registry, &package.name, &release, &output).await?;
+        self.remote.taken(&package, &release)?;
         if self.remote.json {
             let mut told = tell_json(&package, &release);
             told["file"] = output.display().to_string().into();

@@ -9,8 +9,8 @@ use clap::Args;
 use semver::Version;
 use serde_json::{Value, json};
 use wargate_client::{
-    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, PinStore, Proven, Registry, SignedBy, Unauthorized,
-    VerifiedPackage, VerifiedRelease,
+    CHECKPOINT_AGE_SECONDS_MAX, Error, Limits, Memory, PinStore, Proven, Registry, SignedBy, Unauthorized,
+    VerifiedPackage, VerifiedRelease, Weaker,
 };
 use wargate_core::authority::Takedown;
 use wargate_core::name::{LogName, PackageName};
@@ -73,6 +73,11 @@ pub(crate) fn now_seconds() -> u64 {
 }
 
 impl Remote {
+    /// The same where a command has less to say.
+    pub(crate) fn of(registry: Option<String>, json: bool) -> Self {
+        Self { registry, max_age: CHECKPOINT_AGE_SECONDS_MAX, json }
+    }
+
     /// The registry that has a package.
     pub(crate) fn client(&self, name: &PackageName) -> Result<Registry, CommandError> {
         self.client_of(&LogName::Package(name.clone()))
@@ -106,6 +111,44 @@ impl Remote {
         let package = package.map_err(|error| failed(&error))?;
         tell_first_use(registry, &package.proven);
         Ok(package)
+    }
+
+    /// A release that may be taken here: of a package of which something was taken before not by a weaker word, unless its
+    /// owners said so since.
+    pub(crate) fn choose(
+        &self,
+        package: &VerifiedPackage,
+        version: Option<&Version>,
+        yanked: bool,
+    ) -> Result<VerifiedRelease, CommandError> {
+        let release = package.release(version, yanked).map_err(|error| failed(&error))?;
+        let memory = pin_store()?.recall(&package.proven.root, &package.name);
+        let Some(memory) = memory.map_err(|error| failed(&error))? else { return Ok(release) };
+        for weaker in memory.check(package, &release).map_err(|error| failed(&error))? {
+            ui::note(&match weaker {
+                Weaker::Word { before, now } => format!(
+                    "{} came by the {before} before, this release is by the {now}: its owners let it",
+                    package.name
+                ),
+                Weaker::Guard { before, now } => format!(
+                    "{now} of the keys of {} may release it now, {before} had to agree before: its owners changed that",
+                    package.name
+                ),
+            });
+        }
+        Ok(release)
+    }
+
+    /// Remembers by whose word a release came that was taken.
+    pub(crate) fn taken(
+        &self,
+        package: &VerifiedPackage,
+        release: &VerifiedRelease,
+    ) -> Result<(), CommandError> {
+        let pins = pin_store()?;
+        let before = pins.recall(&package.proven.root, &package.name).map_err(|error| failed(&error))?;
+        let memory = Memory::of(package, release).and(before.as_ref());
+        pins.remember(&memory).map_err(|error| failed(&error))
     }
 
     /// Says a failure as JSON too, where JSON is asked for.
@@ -167,6 +210,11 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::SilentTakedown { .. } => CommandError::new(Kind::Verification, text).hint(
             "who takes something down says so in the log: ask the registry's operator, or a mirror that has it",
         ),
+        Error::OwnersReplaced { name, .. } | Error::WeakerWord { name, .. } => {
+            CommandError::new(Kind::Verification, text)
+                .hint("ask the package's people, by another way than this registry, whether that is right")
+                .hint(format!("if it is: `wargate trust accept {name}`"))
+        }
         Error::CannotRelease { .. } => CommandError::new(Kind::Denied, text),
         Error::AlreadyReleased { .. } => {
             CommandError::new(Kind::Denied, text).hint("release it under another version")
@@ -233,6 +281,10 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         signed_by(&release.signed_by),
         time(release.released_seconds)
     ));
+    if let Some(guard) = release.guard {
+        let keys = if guard == 1 { "one key".to_owned() } else { format!("{guard} keys together") };
+        ui::line(&format!("  guarded by    {keys}, which can release such a version"));
+    }
     ui::line(&format!(
         "  {:<12}  as of checkpoint {}, {} (log proven; map: registry's word only)",
         standing(release, "live"),
@@ -290,6 +342,7 @@ pub(crate) fn tell_json(package: &VerifiedPackage, release: &VerifiedRelease) ->
         "yankReason": release.yank_reason,
         "deprecated": release.deprecated,
         "distrusted": release.distrusted,
+        "guardedBy": release.guard,
         "takenDown": taken_down_json(release),
         "checkpoint": {
             "size": package.proven.checkpoint.size,

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use wargate_client::{Pin, Registry};
+use wargate_client::{Memory, Pin, Registry};
 use wargate_core::id::RecordId;
 use wargate_wire::text::Text;
 
-use super::remote::{failed, pin_store, told};
+use super::remote::{Reference, Remote, failed, pin_store, signed_by, told};
 use crate::error::CommandError;
 use crate::ui;
 
@@ -32,6 +32,15 @@ enum TrustCommand {
     },
     /// List what is pinned
     List,
+    /// Take a package as it stands, though its owners were replaced or its releases come by a weaker word
+    Accept {
+        /// The package, or the release that shall do
+        #[arg(value_name = "NS:NAME[@VERSION]")]
+        release: Reference,
+        /// The registry [default: as for `wargate pull`]
+        #[arg(long, value_name = "URL", env = "WARGATE_REGISTRY")]
+        registry: Option<String>,
+    },
     /// Forget a registry
     Remove {
         /// The registry's URL
@@ -41,11 +50,12 @@ enum TrustCommand {
 }
 
 impl Trust {
-    pub(crate) fn run(self) -> Result<(), CommandError> {
-        let outcome = match &self.command {
-            TrustCommand::Add { registry, root } => add(registry, root, self.json),
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        let outcome = match self.command {
+            TrustCommand::Accept { ref release, registry } => accept(release, registry, self.json).await,
+            TrustCommand::Add { ref registry, ref root } => add(registry, root, self.json),
             TrustCommand::List => list(self.json),
-            TrustCommand::Remove { registry } => remove(registry, self.json),
+            TrustCommand::Remove { ref registry } => remove(registry, self.json),
         };
         told(self.json, outcome)
     }
@@ -79,6 +89,28 @@ fn add(registry: &str, root: &str, as_json: bool) -> Result<(), CommandError> {
         ui::json(&json!({ "ok": true, "registry": registry, "root": root.to_string() }));
     } else {
         ui::line(&format!("{registry} is pinned to {root}"));
+    }
+    Ok(())
+}
+
+/// Remembers a package as it is proven to stand now, and says what that is.
+async fn accept(wanted: &Reference, registry: Option<String>, as_json: bool) -> Result<(), CommandError> {
+    let remote = Remote::of(registry, as_json);
+    let client = remote.client(&wanted.name)?;
+    let package = remote.verify(&client, &wanted.name).await?;
+    let release = package.release(wanted.version.as_ref(), true).map_err(|error| failed(&error))?;
+    pin_store()?.remember(&Memory::of(&package, &release)).map_err(|error| failed(&error))?;
+    let word = signed_by(&release.signed_by);
+    if as_json {
+        ui::json(&json!({ "ok": true, "package": package.name.as_str(), "publishedBy": word }));
+        return Ok(());
+    }
+    ui::line(&format!("{} is taken as it stands: {} by {word}", package.name, release.version));
+    for recovery in &package.layers.recoveries {
+        ui::line(&format!(
+            "  new owners    of {} since {} (record {})",
+            recovery.log, recovery.time, recovery.record
+        ));
     }
     Ok(())
 }

@@ -28,8 +28,7 @@ impl Verify {
     async fn check(&self) -> Result<(), CommandError> {
         let registry = self.remote.client(&self.release.name)?;
         let package = self.remote.verify(&registry, &self.release.name).await?;
-        let release = package.release(self.release.version.as_ref(), self.yanked);
-        let release = release.map_err(|error| failed(&error))?;
+        let release = self.remote.choose(&package, self.release.version.as_ref(), self.yanked)?;
         let bar = ui::progress();
         let mut take = |piece: &[u8]| {
             bar.inc(piece.len() as u64);
@@ -38,6 +37,7 @@ impl Verify {
         let downloaded = registry.download(&package.name, &release, CONTENT_BYTES_MAX, &mut take).await;
         bar.finish_and_clear();
         downloaded.map_err(|error| failed(&error))?;
+        self.remote.taken(&package, &release)?;
         if self.remote.json {
             ui::json(&tell_json(&package, &release));
         } else {

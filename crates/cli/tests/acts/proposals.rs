@@ -1,6 +1,5 @@
 //! What waits at the registry for more people to agree.
 
-use super::support::oci::Push;
 use super::*;
 
 /// A package whose versions from 2.0.0 on two of three must release, and its owner.
@@ -76,19 +75,8 @@ fn what_the_registry_signed_for_somebody_is_made_ones_own_afterwards() {
     let scene = Scene::new();
     let [alice, stranger] = ["alice", "stranger"].map(|name| scene.key(name));
     scene.publish("acme:hello@1.0.0", &alice);
-    // The registry's publishing key gets a role, and its own release follows.
-    let publishing = scene.data().join("keys/publishing.key").to_str().unwrap().to_owned();
-    let shown = scene.json(&["key", "show", "--key", &publishing]);
-    let public = shown["publicKey"].as_str().unwrap().to_owned();
-    let grant = ["grant", "acme:hello", "registry", "--to", &public, "--may", "release"];
-    scene.ok(&[&grant[..], &["--over", ">=1.0.0 <2.0.0", "--key", &alice.file]].concat());
-    let push = Push {
-        repository: "acme/hello".to_owned(),
-        version: "1.1.0".to_owned(),
-        layer: std::fs::read(scene.wasm("pushed")).unwrap(),
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(push.send(&reqwest::Client::new(), &scene.server.url)).unwrap();
+    scene.let_registry_release("acme:hello", &alice);
+    scene.push("acme/hello", "1.1.0");
     let level = || scene.json(&["verify", "acme:hello@1.1.0"])["publishedBy"]["level"].clone();
     assert_eq!(level(), "registry, for an account");
     scene.refused(&["sign", "acme:hello@1.1.0", "--key", &stranger.file], &["needs the agreement"]);

@@ -38,12 +38,21 @@ pub struct Changes {
     pub annotations: Vec<Annotation>,
     /// What it removed, put aside, or brought back.
     pub takedowns: Vec<Takedown>,
+    /// Whether it gave the log to new owners, by the word of the layer above.
+    pub recovered: bool,
 }
 
 impl Changes {
     /// A record that changes nothing but who comes next.
     pub(super) fn of(state: State) -> Self {
-        Self { state, releases: Vec::new(), dead: Vec::new(), annotations: Vec::new(), takedowns: Vec::new() }
+        Self {
+            state,
+            releases: Vec::new(),
+            dead: Vec::new(),
+            annotations: Vec::new(),
+            takedowns: Vec::new(),
+            recovered: false,
+        }
     }
 }
 
@@ -368,6 +377,7 @@ impl State {
             dead: doing.dead,
             annotations: doing.annotations,
             takedowns: doing.takedowns,
+            recovered: act.steps.iter().any(|step| matches!(step, Step::Recover { .. })),
         };
         Ok((changes, entries))
     }

@@ -2,9 +2,11 @@
 //! each record meets the other logs as they stood at its index (`spec/delegation.md`, rules 1 and 7).
 
 use super::{Failure, GivenRecord, judge_v1_record};
-use crate::authority::{Context, Facts, State, Takedowns};
+use crate::authority::{Changes, Context, Facts, State, Takedowns};
+use crate::id::RecordId;
 use crate::name::{LogName, Namespace, PackageName};
 use crate::record::first_extension_field;
+use crate::time::Time;
 use crate::v1::package;
 
 /// What a package's log and the logs above it add up to.
@@ -18,6 +20,19 @@ pub struct Layers {
     pub namespace: State,
     /// The package's log; `None` if it has not begun.
     pub package: Option<PackageLog>,
+    /// Where the package or its namespace got new owners from above, in order.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// That a log got new owners, by the word of the layer above and not of the old ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whose log.
+    pub log: LogName,
+    /// The record.
+    pub record: RecordId,
+    /// When, by that record.
+    pub time: Time,
 }
 
 /// A package's log; its first record decided of which kind it is.
@@ -77,6 +92,7 @@ fn judge_in_order(namespace: &Namespace, logs: &[(LogName, &[GivenRecord])]) -> 
         takedowns: Takedowns::default(),
         namespace: State::empty(LogName::Namespace(namespace.clone())),
         package: None,
+        recoveries: Vec::new(),
     };
     let mut last = None;
     for (record, log) in given {
@@ -104,7 +120,9 @@ impl Layers {
                 self.operator = changes.state;
             }
             LogName::Namespace(_) => {
-                self.namespace = self.namespace.judge(&context, &record.envelope).map_err(refused)?.state;
+                let changes = self.namespace.judge(&context, &record.envelope).map_err(refused)?;
+                self.recoveries.extend(recovery(&changes));
+                self.namespace = changes.state;
             }
             LogName::Package(name) => {
                 let begun = match self.package.take() {
@@ -121,6 +139,7 @@ impl Layers {
                         let context = Context { namespace, facts: Some(&facts), ..context };
                         let changes = state.judge(&context, &record.envelope).map_err(refused)?;
                         facts.follow(&changes);
+                        self.recoveries.extend(recovery(&changes));
                         PackageLog::Delegated { state: changes.state, facts }
                     }
                 });
@@ -143,6 +162,12 @@ impl Layers {
         }
         Ok(PackageLog::V1(package::State::default()))
     }
+}
+
+/// Whether a record gave its log to new owners.
+fn recovery(changes: &Changes) -> Option<Recovery> {
+    let (record, time) = (changes.state.head()?, changes.state.head_time()?);
+    changes.recovered.then(|| Recovery { log: changes.state.log().clone(), record, time })
 }
 
 fn forged(log: &LogName, index: u64, reason: String) -> Failure {
