@@ -107,7 +107,8 @@ fn tell(folder: &Path, keys: &[(&str, &PublicKey)]) {
             }
             _ => ("publishing  endorses what users push who have no key", "publishing"),
         };
-        ui::line(&format!("  {what}\n              {key}"));
+        // Signers are shown ids.
+        ui::line(&format!("  {what}\n              {key}\n              {}", key.id()));
         options.push_str(&format!(" \\\n    --{option} {key}"));
     }
     ui::line(&format!(
