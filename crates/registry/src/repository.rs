@@ -26,7 +26,7 @@ use crate::tables::{logs, references, repositories, sweep};
 
 mod answers;
 mod delete;
-mod kept_back;
+pub(crate) mod kept_back;
 mod lifecycle;
 pub(crate) mod parts;
 mod pull;
@@ -129,7 +129,7 @@ impl Repository {
         let mut given = false;
         for name in linking.into_iter().filter(may_read) {
             let linking = Self { name, ..self.clone() };
-            given = linking.gives(&known).await?;
+            given = linking.refusal(&known).await?.is_none();
             if given {
                 break;
             }

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::files::{self, StaticFile, StaticPath};
 use crate::limits::{CACHED_LOG_RECORDS_MAX, PROOF_LEAVES_MAX, RECORDS_PER_REPLY_MAX};
 use crate::recovery;
+use crate::repository::kept_back;
 use crate::shared::Shared;
 use crate::state::{Committed, State};
 use crate::tables::{checkpoints, garbage, logs, records, releases};
@@ -357,7 +358,10 @@ impl Snapshot {
             if !sees_all && seen.is_empty() {
                 return Err(Error::UnknownContent { digest: *digest });
             }
-            self.check_any_given(&seen)?;
+            match seen.as_slice() {
+                [] => kept_back::check_unreleased(&self.shared, &self.caller, digest).await?,
+                seen => self.check_any_given(seen)?,
+            }
         }
         content::find(&self.shared, digest).await
     }

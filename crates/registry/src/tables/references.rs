@@ -126,6 +126,15 @@ pub(crate) fn select_linking(digest: &Digest, from: Option<&RepositoryName>) -> 
     )
 }
 
+/// The repositories that have a blob or a manifest, at most so many that one is found which gives it out: [`names`].
+pub(crate) fn select_having(digest: &Digest) -> Statement {
+    Statement::new(
+        "select repository from blob_links where digest = $1 \
+         union select repository from manifests where digest = $1 limit $2",
+        vec![bytes(digest.as_bytes()), int(MOUNT_LOOKS_MAX as u64)],
+    )
+}
+
 /// Whether a package's releases need a blob or a manifest of its repository: any row says yes.
 pub(crate) fn select_released(log: &LogId, repository: &RepositoryName, digest: &Digest) -> Statement {
     Statement::new(

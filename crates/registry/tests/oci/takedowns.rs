@@ -87,6 +87,8 @@ async fn what_is_taken_down_is_given_out_nowhere_until_it_is_lifted() {
             assert_eq!(blob(hello, &contents[1]).await, held);
             assert_eq!(answer(hello.leased_blob(&contents[1].into()).await), held);
             assert_eq!(world.content(&contents[1]).await, held);
+            assert_eq!(world.content(&manifests[1]).await, held);
+            assert_eq!(world.content(&manifests[0]).await, Given);
             assert_eq!(manifest(hello, "1.0.0").await, Given);
             assert_eq!(manifest(hello, manifests[0]).await, Given);
             assert_eq!(manifest(hello, bystander).await, Given);

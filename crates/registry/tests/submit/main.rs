@@ -369,6 +369,8 @@ async fn a_namespace_that_the_operator_imports_is_the_other_registrys() {
     };
     let alice = Author::new(10, "wasi:http", clock);
     let record = alice.record(vec![alice.init(), support::release("1.0.0", Digest::of(b""))]);
+    let mut before = Author::new(13, "wasi:clocks", clock);
+    before.release(registry, "1.0.0", &module(b"z")).await;
     assert_eq!(registry.imported(&"wasi".parse().unwrap()), None);
     operate(registry, clock, 1, import("wasi")).await;
     assert_eq!(registry.imported(&"wasi".parse().unwrap()).as_deref(), Some("wasi.dev"));
@@ -380,6 +382,7 @@ async fn a_namespace_that_the_operator_imports_is_the_other_registrys() {
     is_elsewhere(world.submit(&world.first("wasi:io", 11, &module(b"x")), b"").await.unwrap_err());
     let repository = registry.repository("wasi/io".parse().unwrap());
     is_elsewhere(push_wasm(&repository, "1.0.0", &module(b"x"), "").await.unwrap_err());
+    before.release(registry, "1.1.0", &module(b"z")).await;
     // Once, and not where somebody is at home; and others go on.
     let again = operated(registry, clock, 2, import("wasi")).await;
     assert!(matches!(again, Err(Error::Invalid { .. } | Error::Denied { .. })), "{again:?}");
