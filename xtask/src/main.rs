@@ -19,6 +19,7 @@ mod sim;
 mod soak;
 mod test;
 mod tools;
+mod tutorial;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,8 @@ usage: cargo xtask CHORE
   fuzz [TARGET...] [--seconds N] [--keep]
           the fuzz targets, all or some, for N seconds each (60); --keep takes a part of what was learned into
           fuzz/corpus
+  tutorial ceremony
+          the commands of docs/ceremony.md, as they stand there, with a fresh server, `wkg` and `warg`
   tools   only fetch and build the pinned programs that `test` needs
 ";
 
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         ["soak", "--minutes", minutes] if minutes.parse::<u64>().is_ok() => {
             soak::soak(minutes.parse().unwrap_or(soak::MINUTES_DEFAULT))
         }
+        ["tutorial", "ceremony"] => tutorial::ceremony(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

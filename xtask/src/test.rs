@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{self, Tally, cargo, command, must, must_test, shout};
-use crate::{checkout, clients, pages, tools};
+use crate::{checkout, clients, pages, tools, tutorial};
 
 /// Builds one crate for wasm32 where the machine's own toolchain has no such target.
 const WASM32_BUILDER: &str = "../shared/tools/debian-newer.sh";
@@ -27,6 +27,7 @@ const STEPS: &[(&str, Step)] = &[
     ("licences, bans, sources", |_| deny()),
     ("tests of the workspace", workspace_tests),
     ("agreement with the published crates and clients", interop_tests),
+    ("the ceremony, as its page says it", tutorial::test),
     ("pages in a browser", pages::test),
     ("core for wasm32", |_| core_for_wasm32()),
 ];

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod prefix;
 pub mod proto;
 pub mod record;
+pub mod text;
 pub mod time;
 pub mod v1;
 pub mod verify;

@@ -6,6 +6,7 @@ use wargate_client::VerifiedPackage;
 use wargate_core::authority::role::Role;
 use wargate_core::key::KeyId;
 use wargate_core::record::PackagePermission;
+use wargate_core::text::plain;
 use wargate_core::time::Time;
 use wargate_core::v1::package::KeyState;
 use wargate_core::verify::PackageLog;
@@ -51,7 +52,7 @@ impl ShowPackage {
                 ui::line(&format!("    {takedown}"));
             }
             if let Some(instead) = &release.deprecated {
-                ui::line(&format!("    deprecated: {instead}"));
+                ui::line(&format!("    deprecated: {}", plain(instead)));
             }
             let signed = signed_by(&release.signed_by);
             ui::line(&format!("    {signed}, {}", time(release.released_seconds)));

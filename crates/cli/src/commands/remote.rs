@@ -14,6 +14,7 @@ use wargate_client::{
 };
 use wargate_core::authority::Takedown;
 use wargate_core::name::{LogName, PackageName};
+use wargate_core::text::plain;
 
 use crate::credentials::Docker;
 use crate::error::{CommandError, Kind};
@@ -258,7 +259,9 @@ pub(crate) fn signed_by(signed: &SignedBy) -> String {
     let keys: Vec<String> = signed.keys.iter().map(ToString::to_string).collect();
     match &signed.on_behalf_of {
         None => format!("{}, proven by its signature: {}", signed.level, keys.join(", ")),
-        Some(somebody) => format!("{}: {} of {}", signed.level, somebody.subject, somebody.issuer),
+        Some(somebody) => {
+            format!("{}: {} of {}", signed.level, plain(&somebody.subject), plain(&somebody.issuer))
+        }
     }
 }
 
@@ -292,10 +295,10 @@ pub(crate) fn tell(package: &VerifiedPackage, release: &VerifiedRelease) {
         time(at)
     ));
     if let Some(reason) = &release.yank_reason {
-        ui::line(&format!("  yanked for    {reason}"));
+        ui::line(&format!("  yanked for    {}", plain(reason)));
     }
     if let Some(instead) = &release.deprecated {
-        ui::line(&format!("  DEPRECATED    {instead}"));
+        ui::line(&format!("  DEPRECATED    {}", plain(instead)));
     }
     let pinned = if package.proven.root_given { "pinned" } else { "trusted on first use" };
     ui::line(&format!(

@@ -225,8 +225,12 @@ fn lost_owners_are_replaced_by_the_layer_above_and_by_nobody_else() {
     assert_eq!(scene.json(&["verify", "acme:hello@1.1.0"])["deprecated"], "use acme:other");
     scene.ok(&["deprecate", "acme:hello", "", "--key", &fresh.file]);
     assert_eq!(scene.json(&["verify", "acme:hello@1.1.0"])["deprecated"], Value::Null);
-    scene.ok(&["yank", "acme:hello@1.0.0", "--reason", "it leaks", "--key", &fresh.file]);
-    assert!(scene.ok(&["info", "acme:hello@1.0.0"]).contains("yanked for    it leaks"));
+    // What strangers write is no order to a terminal.
+    let reason = "it leaks\n  published by  you \u{1b}[2J";
+    let told = scene.ok(&["yank", "acme:hello@1.0.0", "--reason", reason, "--key", &fresh.file]);
+    let words = r"it leaks\n  published by  you \u{1b}[2J";
+    assert!(told.contains(words), "{told}");
+    assert!(scene.ok(&["info", "acme:hello@1.0.0"]).contains(&format!("yanked for    {words}")));
 }
 
 #[test]

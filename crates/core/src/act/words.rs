@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Grant, Release, Revoke, Step};
 use crate::key::PublicKey;
+use crate::text::plain;
 use crate::time::Time;
 
 impl fmt::Display for Step {
@@ -21,7 +22,7 @@ impl fmt::Display for Step {
                 if value.is_empty() {
                     return write!(f, "withdraws what was said as `{kind}` of {about}");
                 }
-                write!(f, "says `{kind}` of {about}: {value}")
+                write!(f, "says `{kind}` of {about}: {}", plain(value))
             }
             Self::Admit { name, key } => write!(f, "lets key {} start the v1 log `{name}`", key.id()),
             Self::Recover { keys, threshold } => {
@@ -116,7 +117,7 @@ fn of_keys(keys: &[PublicKey], threshold: u32) -> String {
 }
 
 fn because(reason: &str) -> String {
-    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+    if reason.is_empty() { String::new() } else { format!(": {}", plain(reason)) }
 }
 
 fn until(f: &mut fmt::Formatter<'_>, end: Option<Time>) -> fmt::Result {

@@ -8,6 +8,7 @@ use semver::Version;
 
 use crate::id::RecordId;
 use crate::name::PackageName;
+use crate::text::plain;
 use crate::time::Time;
 
 /// What was said last about content that an operator removes or puts aside.
@@ -48,8 +49,7 @@ impl fmt::Display for Takedown {
             Some(end) => write!(f, "` is in quarantine until {end}")?,
             None => f.write_str("` was taken down")?,
         }
-        // It is the operator's text, and may end up on a terminal.
-        let reason: String = self.reason.chars().filter(|c| !c.is_control()).collect();
+        let reason = plain(&self.reason);
         let colon = if reason.is_empty() { "" } else { ": " };
         write!(f, "{colon}{reason} (record {} of the operator's log)", self.record)
     }

@@ -6,6 +6,7 @@ use wargate_client::{Registry, VerifiedPackage, VerifiedRelease};
 use wargate_component::Inspection;
 use wargate_component::inspection::Extern;
 use wargate_component::limits::WASM_BYTES_MAX;
+use wargate_core::text::plain;
 use wargate_registry::inspector::{Inspector as _, Inspectors, Program};
 
 use crate::commands::remote::{failed, tell, tell_json};
@@ -39,7 +40,7 @@ pub(super) async fn show(
         ("homepage", &metadata.homepage),
     ] {
         if let Some(claim) = claim {
-            ui::line(&format!("  {what:<12}  {claim} (says the publisher)"));
+            ui::line(&format!("  {what:<12}  {} (says the publisher)", plain(claim)));
         }
     }
     Ok(())
