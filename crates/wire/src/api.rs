@@ -20,7 +20,7 @@ pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
 };
 pub use keys::{DeadRole, ENDS_SOON_SECONDS, Guard, Key, KeyChange, Keys, Layer, RecordedAt, Role, V1Key};
-pub use lifecycle::{Deprecation, Extent, TakenDown, Yank};
+pub use lifecycle::{Deprecation, Extent, TakenDown, Waiting, Yank};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
@@ -91,6 +91,8 @@ pub struct Package {
     pub deprecated: Option<Deprecation>,
     /// Every release, the highest version first.
     pub releases: Vec<ReleaseSummary>,
+    /// What waits for more of its people to agree, the oldest first; empty for those who may not push to it.
+    pub waiting: Vec<Waiting>,
     /// The tree that the answer is from.
     pub checkpoint: Checkpoint,
 }

@@ -7,7 +7,8 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use wargate_core::name::PackageName;
+use wargate_core::name::{LogName, PackageName};
+use wargate_registry::Error;
 use wargate_wire::api::{Package, PackageList, Release};
 use wargate_wire::oci::query::Query;
 
@@ -168,7 +169,11 @@ async fn package(door: &Door, namespace: &str, name: &str) -> Result<Package, Fa
     let name = package_name(namespace, name)?;
     let snapshot = door.registry.snapshot();
     let package = snapshot.package(&name).await?;
-    Ok(values::package(&package, snapshot.checkpoint()))
+    let waiting = match door.registry.proposals(&LogName::Package(name)).await {
+        Err(Error::Denied { .. } | Error::Unauthenticated { .. }) => Vec::new(),
+        waiting => waiting?,
+    };
+    Ok(values::package(&package, waiting, snapshot.checkpoint()))
 }
 
 async fn release(door: &Door, namespace: &str, name: &str, version: &str) -> Result<Release, Failed> {

@@ -5,7 +5,7 @@ use wargate_server::web::Site;
 use wargate_wire::api::{
     Checkpoint, CoreExtern, CustomSection, Deprecation, Extent, Extern, Inspection, InterfaceName, Kind,
     Level, LogKind, Metadata, Nested, OnBehalfOf, Package, PackageList, PackageSummary, Problem, Producer,
-    RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Wit, Yank,
+    RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Waiting, Wit, Yank,
 };
 
 pub(crate) const DAY: &str = "2026-11-24T10:12:30Z";
@@ -134,6 +134,16 @@ pub(crate) fn taken_down(until: Option<&str>) -> TakenDown {
     }
 }
 
+pub(crate) fn waiting() -> Waiting {
+    Waiting {
+        proposal: digest("proposal"),
+        says: vec![format!("releases 2.0.0: content {}", digest("content"))],
+        lacks: "Release needs the agreement of 2 keys of the role `team`, it has 1".into(),
+        handed_in_by: Some("ann".into()),
+        not_after: "2026-12-08T09:00:00Z".into(),
+    }
+}
+
 pub(crate) fn package() -> Package {
     Package {
         name: "acme:hello".into(),
@@ -151,6 +161,7 @@ pub(crate) fn package() -> Package {
             row("1.1.0", Level::RegistryForAccount, Some(1_204_881), true),
             row("1.0.0", Level::PublisherKey, None, false),
         ],
+        waiting: Vec::new(),
         checkpoint: checkpoint(),
     }
 }

@@ -8,12 +8,12 @@ mod html;
 mod keys;
 
 use fixtures::{
-    deprecation, hostile, hostile_text, list, module, package, problem, release, site, taken_down,
+    deprecation, hostile, hostile_text, list, module, package, problem, release, site, taken_down, waiting,
     with_every_text, yank,
 };
 use keys::{above, keys, v1};
 use wargate_server::web::{self, render_keys, render_list, render_package, render_problem, render_release};
-use wargate_wire::api::{Extent, Extern, Layer, PackageList, Release};
+use wargate_wire::api::{Extent, Extern, Layer, Package, PackageList, Release};
 
 /// Every page with ordinary and extraordinary values.
 fn pages() -> Vec<(&'static str, String)> {
@@ -26,6 +26,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let mut kept_back = package();
     kept_back.releases[1].taken_down = Some(taken_down(None));
     kept_back.releases[3].taken_down = Some(taken_down(Some(fixtures::DAY)));
+    let waits = Package { waiting: vec![waiting()], ..package() };
     let mut bare = package();
     (bare.latest, bare.description) = (None, None);
     bare.releases.clear();
@@ -45,6 +46,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("list_empty", render_list(&empty, None, &site)),
         ("package", render_package(&package(), &site)),
         ("package_bare", render_package(&bare, &site)),
+        ("package_waits", render_package(&waits, &site)),
         ("package_kept_back", render_package(&kept_back, &site)),
         ("package_fallen", render_package(&fallen, &site)),
         ("keys", render_keys(&keys(), None, &site)),
@@ -68,10 +70,12 @@ fn pages_of(text: &str) -> Vec<(&'static str, String)> {
     let mut site = site();
     text.clone_into(&mut site.name);
     site.root_id = Some(text.into());
+    let waits = Package { waiting: vec![waiting()], ..package() };
     let taken = Release { inspection: None, taken_down: Some(taken_down(Some(fixtures::DAY))), ..release() };
     vec![
         ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),
         ("package", render_package(&with_every_text(&package(), text), &site)),
+        ("package_waits", render_package(&with_every_text(&waits, text), &site)),
         ("release", render_release(&with_every_text(&release(), text), &site)),
         ("keys", render_keys(&with_every_text(&keys(), text), None, &site)),
         ("keys_v1", render_keys(&with_every_text(&v1(), text), None, &site)),

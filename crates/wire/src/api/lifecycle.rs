@@ -56,3 +56,20 @@ pub struct TakenDown {
     /// That record's id, in the operator's log.
     pub record_id: String,
 }
+
+/// Something that waits for more people to agree: `/api/proposals` has what they sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// By which it is approved or rejected.
+    pub proposal: String,
+    /// What it does, step by step.
+    pub says: Vec<String>,
+    /// What it lacks.
+    pub lacks: String,
+    /// The account that handed it in; null if it did not say who it is.
+    pub handed_in_by: Option<String>,
+    /// Until when others can agree.
+    #[schema(format = DateTime)]
+    pub not_after: String,
+}

@@ -4,7 +4,7 @@ use wargate_component::inspection as found;
 use wargate_core::act::Identity;
 use wargate_core::key::KeyId;
 use wargate_core::time::Time;
-use wargate_registry::{Committed, Deprecation, Extent, PackagePage, PackageView, ReleaseView};
+use wargate_registry::{Committed, Deprecation, Extent, PackagePage, PackageView, Proposal, ReleaseView};
 use wargate_wire::api;
 
 pub(super) mod keys;
@@ -31,7 +31,7 @@ fn description(package: &PackageView) -> Option<String> {
     package.inspection.as_ref().and_then(|inspection| inspection.metadata.description.clone())
 }
 
-pub(super) fn package(package: &PackageView, checkpoint: &Committed) -> api::Package {
+pub(super) fn package(package: &PackageView, waiting: Vec<Proposal>, checkpoint: &Committed) -> api::Package {
     api::Package {
         name: package.name.to_string(),
         namespace: package.name.namespace().to_string(),
@@ -43,7 +43,18 @@ pub(super) fn package(package: &PackageView, checkpoint: &Committed) -> api::Pac
         guarded_by: package.guard,
         deprecated: package.deprecated.as_ref().map(deprecation),
         releases: package.releases.iter().map(release_summary).collect(),
+        waiting: waiting.into_iter().map(waits).collect(),
         checkpoint: checkpoint_of(checkpoint),
+    }
+}
+
+fn waits(proposal: Proposal) -> api::Waiting {
+    api::Waiting {
+        proposal: proposal.id.to_string(),
+        says: proposal.says,
+        lacks: proposal.lacks.unwrap_or_default(),
+        handed_in_by: proposal.handed_in_by,
+        not_after: time(proposal.not_after),
     }
 }
 

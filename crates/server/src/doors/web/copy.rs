@@ -43,6 +43,11 @@ pub(crate) fn trust(site: &Site) -> Option<CopyLine> {
     Some(CopyLine::new("wargate", format!("wargate trust add {} --root {root}", site.url)))
 }
 
+/// How one of its people agrees to what waits in a package.
+pub(crate) fn approving(site: &Site, name: &str, proposal: &str) -> String {
+    format!("wargate approve {name} {proposal} --registry {}", site.url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +74,7 @@ mod tests {
         site.root_id = Some("sha256:00".into());
         let line = trust(&site).unwrap().line;
         assert_eq!(line, "wargate trust add https://wargate.example --root sha256:00");
+        let line = approving(&site, "acme:hello", "sha256:01");
+        assert_eq!(line, "wargate approve acme:hello sha256:01 --registry https://wargate.example");
     }
 }

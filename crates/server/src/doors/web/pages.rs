@@ -6,7 +6,7 @@ use wargate_wire::api::{
     PackageList, Problem, Release,
 };
 
-use super::copy::{self, CopyLine};
+use super::copy::{self, CopyLine, approving};
 use super::{
     CLAIM_CHARS_MAX, EXTERNS_FOLDED_FROM, EXTERNS_SHOWN_MAX, LEAD_CHARS_MAX, LEVELS_SHOWN_MAX,
     PARTS_SHOWN_MAX, PRODUCER_FIELD_CHARS_MAX, RELEASES_SHOWN_MAX, SUMMARY_CHARS_MAX, Site,
