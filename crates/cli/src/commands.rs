@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod operator;
+pub(crate) mod owner;
 pub(crate) mod proposals;
 pub(crate) mod publish;
 pub(crate) mod pull;

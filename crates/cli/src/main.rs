@@ -52,6 +52,10 @@ enum Command {
     Key(commands::key::Key),
     /// Start a namespace that nobody has
     Claim(commands::claim::Claim),
+    /// Make a package one's own that the registry began for somebody without a key
+    Owner(commands::owner::Owner),
+    /// Let a key start a package with `warg` in a namespace
+    Admit(commands::claim::Admit),
     /// Say what the owners of a namespace or a package demand
     Policy(commands::claim::SetPolicy),
     /// Let keys do something on a package, a namespace or the registry
@@ -117,6 +121,8 @@ fn main() -> ExitCode {
         Command::Deprecate(deprecate) => runtime.block_on(deprecate.run()),
         Command::Key(key) => key.run(),
         Command::Claim(claim) => runtime.block_on(claim.run()),
+        Command::Owner(owner) => runtime.block_on(owner.run()),
+        Command::Admit(admit) => runtime.block_on(admit.run()),
         Command::Policy(policy) => runtime.block_on(policy.run()),
         Command::Grant(grant) => runtime.block_on(grant.run()),
         Command::Revoke(revoke) => runtime.block_on(revoke.run()),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::{assert_refused, text, wargate};
 
-const COMMANDS: [&[&str]; 44] = [
+const COMMANDS: [&[&str]; 47] = [
     &[],
     &["serve"],
     &["fsck"],
@@ -38,6 +38,9 @@ const COMMANDS: [&[&str]; 44] = [
     &["yank"],
     &["deprecate"],
     &["claim"],
+    &["owner"],
+    &["owner", "claim"],
+    &["admit"],
     &["policy"],
     &["grant"],
     &["revoke"],

@@ -109,6 +109,16 @@ impl Bench {
         }
     }
 
+    /// The registry's key, if that alone owns the log: it was begun for somebody who had none.
+    #[must_use]
+    pub fn custodian(&self) -> Option<&PublicKey> {
+        let mut owners = self.state()?.role(OWNER)?.keys.values();
+        match (owners.next(), owners.next()) {
+            (Some(only), None) => Some(only).filter(|only| self.operator.is_publishing_key(&only.id())),
+            _ => None,
+        }
+    }
+
     /// A release of the log, if it is a package's.
     #[must_use]
     pub fn release(&self, version: &Version) -> Option<&authority::Release> {

@@ -21,6 +21,7 @@ use crate::time::Time;
 mod annotate;
 mod carrier;
 mod carry;
+mod claim;
 mod encode;
 mod endorsers;
 mod facts;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use annotate::{Annotation, VariantError, VariantValue};
 pub use carry::{Told, endorsers, first_act, told};
+pub use claim::Claim;
 pub use encode::StateError;
 pub use facts::{Facts, Named};
 pub use genesis::{Beginning, COMMIT_SECONDS_MAX, genesis_act};

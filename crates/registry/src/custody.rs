@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use semver::Version;
-use wargate_core::act::{self, Act, AnnotationKind, Endorsement, OnBehalfOf, Release, Step};
+use wargate_core::act::{self, Act, AnnotationKind, Endorsement, Identity, OnBehalfOf, Release, Step};
 use wargate_core::authority::role::Power;
-use wargate_core::authority::{self, Policy};
+use wargate_core::authority::{self, Claim, Policy};
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::{KeyId, SecretKey};
@@ -29,6 +29,7 @@ use crate::publish;
 use crate::random;
 use crate::repository::releasing::Hold;
 use crate::shared::Shared;
+use crate::submit::SignedAct;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, ReleaseRow};
 
@@ -60,6 +61,9 @@ impl CustodialRelease {
         })
     }
 }
+
+/// For whom something is done of which nobody said who they are.
+pub const NOBODY: &str = "anonymous";
 
 /// What became of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,6 +291,50 @@ pub(crate) async fn follow_config(shared: &Shared) -> Result<(), Error> {
             }
         }
     }
+    Ok(())
+}
+
+/// Adds the publishing key's word to an act by which whoever it began a package for makes that their own.
+///
+/// # Errors
+/// [`Error::Denied`] if it is somebody else's.
+pub(crate) async fn vouch_for_claim(
+    shared: &Shared,
+    signed: &mut SignedAct,
+    by: Option<&str>,
+) -> Result<(), Error> {
+    let (LogName::Package(name), Some(key)) = (&signed.log, shared.config.publishing_key.as_deref()) else {
+        return Ok(());
+    };
+    let Ok(act) = Act::decode(&signed.act) else { return Ok(()) };
+    let Some(claim) = Claim::of(&act.steps, key.public()) else { return Ok(()) };
+    let signers: Vec<KeyId> = signed.endorsements.iter().map(|endorsement| endorsement.key_id).collect();
+    let log = LogId::package(name);
+    let mut answers =
+        shared.db.read(vec![logs::select_state(&log), releases::select_all(&log)]).await?.into_iter();
+    let state = logs::state(answers.next().unwrap_or_default())?;
+    let own = [key.public().id()];
+    let is_custodial = state.is_some_and(|state| state.owners().eq(own.iter()));
+    if !is_custodial || !claim.is_agreed(&signers) {
+        return Ok(());
+    }
+    let mut first: Option<authority::Release> = None;
+    for row in releases::rows(answers.next().unwrap_or_default())? {
+        let release = row.delegated()?;
+        first = first.filter(|first| first.place <= release.place).or(Some(release));
+    }
+    let begun_for = first.and_then(|first| first.on_behalf_of);
+    let claims = (shared.config.origin.as_str(), by.unwrap_or(NOBODY));
+    match begun_for {
+        Some(OnBehalfOf { identity: Identity::Account, issuer, subject })
+            if (issuer.as_str(), subject.as_str()) == claims => {}
+        _ => {
+            let reason =
+                format!("`{name}` was not begun for `{}`: only who it was begun for claims it", claims.1);
+            return Err(Error::Denied { reason });
+        }
+    }
+    signed.endorsements.push(endorse(&signed.act, key)?);
     Ok(())
 }
 

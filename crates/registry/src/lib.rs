@@ -54,7 +54,7 @@ pub use admission::{Admission, Candidate};
 pub use config::{Config, Genesis};
 pub use content::uploads::Upload;
 pub use content::{Content, ContentSource, HostedContent};
-pub use custody::{CustodialRelease, Released};
+pub use custody::{CustodialRelease, NOBODY, Released};
 pub use error::Error;
 pub use files::{StaticFile, StaticPath};
 pub use inspector::{InspectError, Inspector, Inspectors};

@@ -100,6 +100,7 @@ pub(crate) async fn submit(
     wait: Duration,
 ) -> Result<HandedIn, Error> {
     let waited = proposals::join(shared, &mut signed).await?;
+    custody::vouch_for_claim(shared, &mut signed, by).await?;
     let read = Read::new(shared, &signed).await?;
     let done = async |submitted| {
         if let Some(id) = waited {

@@ -48,6 +48,15 @@ pub(crate) struct Acting {
     pub(crate) remote: Remote,
 }
 
+/// Whose agreement an act may lack that is handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// Others', of the same role.
+    Others,
+    /// The registry's, which adds its word where it holds something for whoever asks.
+    Registry,
+}
+
 impl Acting {
     /// Makes an act of one step on a log, and does with it what was asked for.
     pub(crate) async fn run(
@@ -55,31 +64,33 @@ impl Acting {
         log: &LogName,
         step: impl FnOnce(&Bench) -> Step,
     ) -> Result<(), CommandError> {
-        self.try_run(log, |bench| Ok(step(bench))).await
+        self.try_run(log, Lacking::Others, |bench| Ok(vec![step(bench)])).await
     }
 
-    /// The same where there may be no such step.
+    /// The same of several steps, where there may be none.
     pub(crate) async fn try_run(
         &self,
         log: &LogName,
-        step: impl FnOnce(&Bench) -> Result<Step, CommandError>,
+        lacking: Lacking,
+        steps: impl FnOnce(&Bench) -> Result<Vec<Step>, CommandError>,
     ) -> Result<(), CommandError> {
-        let outcome = self.act(log, step).await;
+        let outcome = self.act(log, lacking, steps).await;
         self.remote.told(outcome)
     }
 
     async fn act(
         &self,
         log: &LogName,
-        step: impl FnOnce(&Bench) -> Result<Step, CommandError>,
+        lacking: Lacking,
+        steps: impl FnOnce(&Bench) -> Result<Vec<Step>, CommandError>,
     ) -> Result<(), CommandError> {
         let registry = self.remote.client_of(log)?;
         let looked = bench(&registry, &pin_store()?, log, &self.remote.limits()).await;
         let (bench, proven) = looked.map_err(|error| failed(&error))?;
         tell_first_use(&registry, &proven);
-        let (now, step) = (now(), step(&bench)?);
+        let (now, steps) = (now(), steps(&bench)?);
         let (from, until) = window_of_days(self.days, now);
-        let mut act = bench.act(vec![step], from, until, random()?);
+        let mut act = bench.act(steps, from, until, random()?);
         let mut request = Request {
             registry: registry.url().to_owned(),
             act: act.encode(),
@@ -99,6 +110,7 @@ impl Acting {
         match judge(&request, now).map_err(|refused| refused.hint(who_may(&request.bench, now)))? {
             // One of several who must agree: it waits for the others at the registry.
             Some(Refusal::Threshold { found: 1.., .. }) => {}
+            Some(_) if lacking == Lacking::Registry => {}
             Some(lacks) => return Err(not_allowed(&request, &lacks)),
             None => {
                 act.not_after = now.plus_seconds(WINDOW_AFTER_SECONDS);

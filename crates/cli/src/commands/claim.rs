@@ -1,10 +1,11 @@
-//! `wargate claim`: starts a namespace that nobody has, and `wargate policy`: says what its owners demand.
+//! `wargate claim`: starts a namespace that nobody has; `wargate admit`: lets a key start a v1 log in it; `wargate policy`:
+//! says what its owners demand.
 
 use clap::Args;
 use wargate_core::act::{AnnotationKind, Step};
 use wargate_core::authority::Policy;
 use wargate_core::key::PublicKey;
-use wargate_core::name::{LogName, Namespace};
+use wargate_core::name::{LogName, Namespace, PackageName};
 
 use super::acting::{self, Acting};
 use crate::error::CommandError;
@@ -28,6 +29,26 @@ impl Claim {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let step = Step::Init { keys: self.owners, threshold: self.threshold };
         self.acting.run(&LogName::Namespace(self.namespace), |_| step).await
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Admit {
+    /// The package, which has not begun
+    #[arg(value_name = "NS:NAME")]
+    package: PackageName,
+    /// The public key, as `warg key info` shows it
+    #[arg(long = "to", value_name = "PUBLIC-KEY", value_parser = acting::public_key)]
+    key: PublicKey,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+impl Admit {
+    pub(crate) async fn run(self) -> Result<(), CommandError> {
+        let log = LogName::Namespace(self.package.namespace());
+        let step = Step::Admit { name: self.package.name().to_owned(), key: self.key };
+        self.acting.run(&log, |_| step).await
     }
 }
 

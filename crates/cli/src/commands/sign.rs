@@ -10,7 +10,7 @@ use wargate_client::{Bench, REQUEST_BYTES_MAX, Request};
 use wargate_core::act::{Act, AnnotationKind, Step};
 use wargate_core::name::LogName;
 
-use super::acting::{Acting, agree, hand_in, judge, now, tell};
+use super::acting::{Acting, Lacking, agree, hand_in, judge, now, tell};
 use super::remote::{Reference, Remote, pin_store};
 use crate::error::{CommandError, Kind};
 use crate::ui;
@@ -30,7 +30,8 @@ impl Sign {
         if !file.exists()
             && let Ok(Reference { name, version: Some(version) }) = self.what.parse()
         {
-            return self.acting.try_run(&LogName::Package(name), |bench| endorse(bench, &version)).await;
+            let steps = |bench: &Bench| Ok(vec![endorse(bench, &version)?]);
+            return self.acting.try_run(&LogName::Package(name), Lacking::Others, steps).await;
         }
         self.acting.remote.told(self.sign(file))
     }

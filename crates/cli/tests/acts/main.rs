@@ -2,6 +2,7 @@
 //! loss, and what those see of it who only read.
 #![allow(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod custody;
 mod memory;
 mod proposals;
 #[path = "../support/mod.rs"]

@@ -19,6 +19,7 @@ use support::{
 };
 use wargate_component::manifest::{Layer, artifact};
 use wargate_core::act::{self, Act, AnnotationKind, Identity, OnBehalfOf, Release, Step};
+use wargate_core::authority::Claim;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::SecretKey;
@@ -26,7 +27,7 @@ use wargate_core::name::{LogName, PackageName};
 use wargate_core::verify::{GivenRecord, Layers, PackageLog, judge_layers};
 use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::ENDORSEMENTS_MAX;
-use wargate_registry::{CustodialRelease, Error, Registry, Released, SignedAct, Submitted};
+use wargate_registry::{CustodialRelease, Error, NOBODY, Registry, Released, SignedAct, Submitted};
 
 /// A registry and what the acts of its users are made of.
 struct World {
@@ -412,4 +413,46 @@ async fn an_act_has_at_most_its_number_of_endorsements() {
             Err(error) => panic!("{name}: {error}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_a_package_was_begun_for_claims_it_from_the_registry() {
+    let world = World::new(true).await;
+    let content = module(b"one");
+    let begin = async |name: &str, subject: &str| {
+        let on_behalf_of = OnBehalfOf {
+            identity: Identity::Account,
+            issuer: support::ORIGIN.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let (name, version) = (name.parse().unwrap(), "1.0.0".parse().unwrap());
+        let (content, manifest) = (Digest::of(&content), Digest::of(b"manifest"));
+        let release = CustodialRelease { name, version, content, manifest, on_behalf_of };
+        world.registry.release(&release, WAIT).await.unwrap();
+    };
+    begin("acme:mine", NOBODY).await;
+    begin("acme:hers", "alice").await;
+    // The test asks as the embedder, who is known by no account.
+    let claim = |name: &str, registry_releases: bool, by: &[u8]| {
+        let keys = [20, 21].map(|seed| key(seed).public().clone());
+        let claim = Claim { owners: keys.to_vec(), threshold: 2, registry_releases };
+        let keys: Vec<SecretKey> = by.iter().map(|seed| key(*seed)).collect();
+        signed(name, &world.act(name, claim.steps(key(4).public()), 1), &keys)
+    };
+    let refused = world.registry.submit(claim("acme:hers", true, &[20, 21]), WAIT).await;
+    denied(refused.map(carried), &["was not begun for `anonymous`"]);
+    // Who shall own it must have agreed; and a claim is nothing else besides.
+    denied(world.registry.submit(claim("acme:mine", true, &[20]), WAIT).await.map(carried), &["`owner`"]);
+    let mut more = Claim { owners: vec![key(20).public().clone()], threshold: 1, registry_releases: false }
+        .steps(key(4).public());
+    more.push(release("1.1.0", &content));
+    let more = signed("acme:mine", &world.act("acme:mine", more, 2), &[key(20)]);
+    denied(world.registry.submit(more, WAIT).await.map(carried), &["`owner`"]);
+    let done = world.registry.submit(claim("acme:mine", false, &[20, 21]), WAIT).await.unwrap();
+    assert!(!carried(done).before);
+    let Some(PackageLog::Delegated { state, .. }) = world.judged("acme:mine").await.package else {
+        panic!("it is delegated")
+    };
+    let live: Vec<&str> = state.roles().map(|role| role.name.as_str()).collect();
+    assert_eq!((live, state.role("owner").unwrap().threshold), (vec!["owner"], 2));
 }

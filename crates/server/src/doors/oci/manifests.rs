@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_core::act::{Identity, OnBehalfOf};
 use wargate_registry::access::Action;
-use wargate_registry::{ManifestPush, Proposal, Pusher, Released, Repository, TagCondition};
+use wargate_registry::{ManifestPush, NOBODY, Proposal, Pusher, Released, Repository, TagCondition};
 use wargate_wire::oci::error::{Code, OciError};
 use wargate_wire::oci::manifest::{MANIFEST_BYTES_MAX, Manifest};
 use wargate_wire::oci::path::Route;
@@ -141,7 +141,7 @@ fn pusher(door: &Door) -> OnBehalfOf {
     OnBehalfOf {
         identity: Identity::Account,
         issuer: door.registry.origin().to_owned(),
-        subject: door.registry.caller().account().unwrap_or("anonymous").to_owned(),
+        subject: door.registry.caller().account().unwrap_or(NOBODY).to_owned(),
     }
 }
 
