@@ -38,8 +38,8 @@ pub(crate) struct Admit {
     #[arg(value_name = "NS:NAME")]
     package: PackageName,
     /// The public key, as `warg key info` shows it
-    #[arg(long = "to", value_name = "PUBLIC-KEY", value_parser = acting::public_key)]
-    key: PublicKey,
+    #[arg(long, value_name = "PUBLIC-KEY", value_parser = acting::public_key)]
+    to: PublicKey,
     #[command(flatten)]
     acting: Acting,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Admit {
 impl Admit {
     pub(crate) async fn run(self) -> Result<(), CommandError> {
         let log = LogName::Namespace(self.package.namespace());
-        let step = Step::Admit { name: self.package.name().to_owned(), key: self.key };
+        let step = Step::Admit { name: self.package.name().to_owned(), key: self.to };
         self.acting.run(&log, |_| step).await
     }
 }

@@ -8,7 +8,7 @@ use wargate_core::authority::role::{Power, Scope};
 use wargate_registry::access::{Access, Action};
 use wargate_registry::gc::Garbage;
 use wargate_registry::limits::{PROPOSALS_PER_LOG_MAX, REJECTION_BYTES_MAX};
-use wargate_registry::{Caller, Config, HandedIn, Proposal};
+use wargate_registry::{Caller, Config, Proposal};
 
 use super::*;
 
