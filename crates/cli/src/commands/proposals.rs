@@ -7,10 +7,10 @@ use clap::Args;
 use semver::Version;
 use serde_json::json;
 use wargate_client::{Proposal, Registry, Request, bench, proposals, reject};
-use wargate_core::name::{LogName, PackageName};
+use wargate_core::name::LogName;
 
 use super::acting::{self, agree, hand_in, judge, now, short, tell, write_new};
-use super::remote::{Remote, failed, pin_store, tell_first_use, time};
+use super::remote::{Reference, Remote, failed, pin_store, tell_first_use, time};
 use crate::error::{CommandError, Kind};
 use crate::secret::KeyArg;
 use crate::ui;
@@ -91,13 +91,11 @@ struct Waiting {
 
 impl Waiting {
     fn parse(text: &str) -> Result<Self, String> {
-        let Some((name, version)) = text.split_once('@') else {
+        if !text.contains('@') {
             return Ok(Self { log: acting::log(text)?, version: None });
-        };
-        let name: PackageName =
-            name.parse().map_err(|error: wargate_core::name::NameError| error.to_string())?;
-        let version = version.parse().map_err(|error| format!("`{version}`: {error}"))?;
-        Ok(Self { log: LogName::Package(name), version: Some(version) })
+        }
+        let Reference { name, version } = text.parse()?;
+        Ok(Self { log: LogName::Package(name), version })
     }
 }
 
