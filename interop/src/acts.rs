@@ -167,7 +167,7 @@ impl Scene<'_> {
         powers.dedup();
         let scopes = if layer == Layer::Package { VERSION_SCOPES } else { NAME_SCOPES };
         let scope =
-            if chance.one_in(3) { scope(&scopes[chance.below(scopes.len())]) } else { Scope::Unlimited };
+            if chance.one_in(3) { scope(scopes[chance.below(scopes.len())]) } else { Scope::Unlimited };
         let not_after = self.end(chance, parent);
         let depth = chance.below(parent.map_or(1, |parent| parent.depth as usize)) as u32;
         let parent = parent.map(|parent| parent.name.clone()).unwrap_or_default();

@@ -174,7 +174,7 @@ impl<'a> World<'a> {
             return Ok(());
         };
         let words: Vec<String> = act.steps.iter().map(ToString::to_string).collect();
-        self.story.push(format!("{} `{log}`: {}; signed by {signer}", self.time, words.join("; ")));
+        self.story.push(format!("{} {log}: {}; signed by {signer}", self.time, words.join("; ")));
         act.steps.iter().for_each(|step| self.count(&acts::kind(step)));
         self.settle(log, carried, signer)?;
         let news = self.facts[log].releases.values().any(|release| self.states[log].is_news(release));
@@ -228,7 +228,7 @@ impl<'a> World<'a> {
     /// A carrier record, if v1 clients lack anything.
     fn tell(&mut self, log: &LogName, signer: KeyId) -> Result<(), String> {
         let news = self.state(log).carry_news(&self.context(log), self.time, &signer);
-        let Some(carried) = news.map_err(|refusal| format!("no news of `{log}`: {refusal}"))? else {
+        let Some(carried) = news.map_err(|refusal| format!("no news of {log}: {refusal}"))? else {
             return Ok(());
         };
         let entries = PackageRecord::decode(&carried.contents).map_err(|error| error.to_string())?.entries;
@@ -237,7 +237,7 @@ impl<'a> World<'a> {
             self.count(what);
         }
         self.story.push(format!(
-            "{} `{log}`: a carrier record of {} entries; signed by {signer}",
+            "{} {log}: a carrier record of {} entries; signed by {signer}",
             self.time,
             entries.len()
         ));
@@ -261,7 +261,7 @@ impl<'a> World<'a> {
             let by_key =
                 ["KeyIDNotRecognized", "UnauthorizedAction"].iter().any(|name| reason.starts_with(name));
             if first || known || !by_key {
-                return Err(format!("v1 clients refuse a record of `{log}`: {reason}"));
+                return Err(format!("v1 clients refuse a record of {log}: {reason}"));
             }
             *view = View::Stopped;
             self.count("stopped");
