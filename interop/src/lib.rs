@@ -2,10 +2,12 @@
 //!
 //! Everything here may panic: a test that cannot be set up has failed. Not here: anything of the product.
 
+pub mod acts;
 pub mod answer;
 pub mod chance;
 pub mod client;
 pub mod corpus;
+pub mod delegated;
 pub mod layout;
 pub mod owner;
 pub mod person;
@@ -14,6 +16,7 @@ pub mod reference;
 pub mod registry;
 pub mod server;
 pub mod trees;
+pub mod views;
 pub mod wkg;
 
 use std::ffi::OsString;
