@@ -89,6 +89,16 @@ struct Admitted {
     contents: Vec<Digest>,
 }
 
+impl Admitted {
+    /// Refuses versions that the operator keeps back.
+    fn check_given(&self, shared: &Shared) -> Result<(), Error> {
+        self.record.entries.iter().try_for_each(|entry| match entry {
+            PackageEntry::Release { version, .. } => shared.check_given(&self.name, version),
+            _ => Ok(()),
+        })
+    }
+}
+
 /// Takes a record in and waits up to `wait` for its verdict.
 pub(crate) async fn publish(
     shared: &Shared,
@@ -107,11 +117,7 @@ pub(crate) async fn publish(
         Some(status) => return Ok(status),
         None => {}
     }
-    for entry in &admitted.record.entries {
-        if let PackageEntry::Release { version, .. } = entry {
-            shared.check_given(&admitted.name, version)?;
-        }
-    }
+    admitted.check_given(shared)?;
     let signature = known.check_signature(&admitted)?;
     known.check_contents(shared, &admitted).await?;
     let missing: Vec<Digest> = known

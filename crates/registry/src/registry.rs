@@ -45,7 +45,7 @@ use crate::repository::{self, Repository};
 use crate::room::{Readiness, RoomWatch, WatchedDb};
 use crate::scrub;
 use crate::seen_whole::SeenWhole;
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Queued, Sequencer};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -128,7 +128,15 @@ impl Registry {
             closed: Notify::new(),
             ready: AtomicBool::new(true),
         };
-        let shared = Arc::new(shared);
+        Self::start(Arc::new(shared), issued, receiver).await
+    }
+
+    /// Starts what runs on its own: the sequencer, the laying down, the removal of garbage, and those that look.
+    async fn start(
+        shared: Arc<Shared>,
+        issued: Option<(Arc<str>, Checkpoint)>,
+        receiver: mpsc::Receiver<Queued>,
+    ) -> Result<Self, Error> {
         commit_key::check(&shared).await?;
         let applier = Self::applier(&shared, issued).await?;
         let backlog = recovery::backlog(&*shared.db).await?;

@@ -110,9 +110,7 @@ impl From<Error> for Failed {
             Error::UnknownBlob { .. } => unknown("blob-unknown"),
             Error::UnknownUpload { .. } => unknown("upload-unknown"),
             Error::UnknownLog { .. } => unknown("log-unknown"),
-            Error::UnknownProposal { .. } => {
-                unknown("proposal-unknown").hint("`wargate proposals NS:NAME` lists those that wait")
-            }
+            Error::UnknownProposal { .. } => unknown("proposal-unknown"),
             Error::Proposed { .. } => one(StatusCode::CONFLICT, "proposed"),
             Error::UnknownRecord { .. } | Error::UnknownFetchToken { .. } => unknown("record-unknown"),
             Error::UnknownSize { .. } => unknown("checkpoint-unknown"),
