@@ -34,11 +34,12 @@ use faults::{Fate, Plan, faults_of};
 use story::{Told, run};
 
 /// Everybody, for the random runs.
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "author acme:hello",
     "author acme:other",
     "pusher team/app",
     "owner mine:tool",
+    "pair mine:both",
     "pusher acme/pushed",
     "sweeper",
     "keeper",
@@ -113,7 +114,7 @@ fn the_same_seed_tells_the_same_story() {
 
 #[test]
 fn every_single_fault_is_survived() {
-    const PEOPLE: [&str; 4] = ["author acme:hello", "pusher team/app", "owner mine:tool", "sweeper"];
+    const PEOPLE: [&str; 4] = ["author acme:hello", "pusher team/app", "pair mine:both", "sweeper"];
     for seed in SINGLE_SEEDS {
         let calls = run(seed, Plan::Calm, &PEOPLE).unwrap().troubled;
         let mut stories = Vec::new();

@@ -223,21 +223,31 @@ impl Author {
     }
 }
 
-/// Releases with a key of their own, through acts.
+/// Releases with a key of their own, through acts; or with a mate, and both must agree to each.
 pub struct Owner {
     name: PackageName,
     seed: u8,
+    mate: Option<u8>,
     released: u64,
-    about: Option<(SignedAct, String, Vec<u8>)>,
+    about: Option<Signing>,
+}
+
+/// A release on its way to be signed.
+struct Signing {
+    log: LogName,
+    act: Bytes,
+    version: String,
+    wasm: Vec<u8>,
+    /// The registry said that it waits for the mate.
+    waits: bool,
 }
 
 impl Owner {
-    pub fn new(name: &str, seed: u8) -> Self {
-        Self { name: name.parse().unwrap(), seed, released: 0, about: None }
+    pub fn new(name: &str, seed: u8, mate: Option<u8>) -> Self {
+        Self { name: name.parse().unwrap(), seed, mate, released: 0, about: None }
     }
 
-    fn next(&mut self, registry: &Registry, clock: &SimClock, rng: &mut Rng) -> (SignedAct, String, Vec<u8>) {
-        let owner = key(self.seed);
+    fn next(&mut self, registry: &Registry, clock: &SimClock, rng: &mut Rng) -> Signing {
         let wasm = content(self.name.as_str(), self.released, rng);
         let version = format!("1.0.{}", self.released);
         let release = Step::Release(Release {
@@ -249,7 +259,10 @@ impl Owner {
             on_behalf_of: None,
             breaking: false,
         });
-        let init = Step::Init { keys: vec![owner.public().clone()], threshold: 1 };
+        let owners = [Some(self.seed), self.mate].into_iter().flatten();
+        let keys: Vec<_> = owners.map(|seed| key(seed).public().clone()).collect();
+        let threshold = u32::try_from(keys.len()).unwrap();
+        let init = Step::Init { keys, threshold };
         let steps = if self.released == 0 { vec![init, release] } else { vec![release] };
         self.released += 1;
         let log = LogName::Package(self.name.clone());
@@ -262,52 +275,50 @@ impl Owner {
             not_after: clock.now().plus_seconds(20 * 24 * 3600),
             nonce: [self.released as u8; 16],
         };
-        let act: Bytes = act.encode().into();
-        let endorsements = vec![act::endorse(&act, &owner).unwrap()];
-        (SignedAct { log, act, endorsements }, version, wasm)
+        Signing { log, act: act.encode().into(), version, wasm, waits: false }
     }
 
     async fn act(&mut self, registry: &Registry, clock: &SimClock, book: &mut Book, rng: &mut Rng) -> bool {
         if self.about.is_none() {
             self.about = Some(self.next(registry, clock, rng));
         }
-        let Some((act, version, wasm)) = &self.about else { return true };
-        match Self::submit(registry, act, wasm).await {
-            Ok(()) => {
-                book.keep(Digest::of(wasm));
-                book.releases.insert((self.name.clone(), version.clone()), Digest::of(wasm));
-                self.about = None;
-                true
+        let Some(about) = &mut self.about else { return true };
+        // Whoever comes second hands in nothing but their own word: what waits must still be there, with its content.
+        let by = self.mate.filter(|_| about.waits).unwrap_or(self.seed);
+        match about.submit(registry, by).await {
+            Ok(HandedIn::Proposed(_)) if self.mate.is_some() && !about.waits => {
+                about.waits = true;
+                book.keep(Digest::of(&about.wasm));
+                return false;
             }
-            Err(error) if is_trouble(&error) => book.troubled(&self.name, &error),
-            Err(error) => {
-                book.faults.violated(format!("an act of `{}` was refused: {error}", self.name));
-                self.about = None;
-                true
+            Ok(HandedIn::Carried(_)) => {
+                book.keep(Digest::of(&about.wasm));
+                book.releases.insert((self.name.clone(), about.version.clone()), Digest::of(&about.wasm));
             }
+            Ok(HandedIn::Proposed(proposal)) => {
+                book.faults.violated(format!("what waited for `{}` was lost: {proposal:?}", self.name));
+            }
+            Err(error) if is_trouble(&error) => return book.troubled(&self.name, &error),
+            Err(error) => book.faults.violated(format!("an act of `{}` was refused: {error}", self.name)),
         }
-    }
-
-    async fn submit(registry: &Registry, act: &SignedAct, wasm: &[u8]) -> Result<(), Error> {
-        match registry.submit(act.clone(), WAIT).await {
-            Err(Error::UnknownContent { .. }) => {}
-            done => return done.and_then(carried),
-        }
-        let mut arriving = registry.begin_act_content(act, None).await?;
-        for piece in wasm.chunks(50_000) {
-            arriving.write(Bytes::copy_from_slice(piece)).await?;
-        }
-        arriving.finish().await?;
-        registry.submit(act.clone(), WAIT).await.and_then(carried)
+        self.about = None;
+        true
     }
 }
 
-/// Nobody else has to agree to what an owner does alone.
-fn carried(handed_in: HandedIn) -> Result<(), Error> {
-    match handed_in {
-        HandedIn::Carried(_) => Ok(()),
-        HandedIn::Proposed(proposal) => {
-            Err(Error::Denied { reason: format!("it waits: {}", proposal.lacks.unwrap_or_default()) })
+impl Signing {
+    async fn submit(&self, registry: &Registry, by: u8) -> Result<HandedIn, Error> {
+        let (log, act) = (self.log.clone(), self.act.clone());
+        let signed = SignedAct { log, endorsements: vec![act::endorse(&act, &key(by)).unwrap()], act };
+        match registry.submit(signed.clone(), WAIT).await {
+            Err(Error::UnknownContent { .. }) if !self.waits => {}
+            done => return done,
         }
+        let mut arriving = registry.begin_act_content(&signed, None).await?;
+        for piece in self.wasm.chunks(50_000) {
+            arriving.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        arriving.finish().await?;
+        registry.submit(signed, WAIT).await
     }
 }

@@ -102,7 +102,8 @@ fn person(name: &str, at: usize, world: &Arc<World>) -> Person {
         ("sweeper", _) => Person::Sweeper,
         ("keeper", _) => Person::Keeper(Box::new(Keeper::new(world.clone()))),
         ("pusher", name) => Person::Pusher(OciUser::new(name)),
-        (_, name) => Person::Owner(Owner::new(name, seed)),
+        ("pair", name) => Person::Owner(Owner::new(name, seed, Some(seed + 100))),
+        (_, name) => Person::Owner(Owner::new(name, seed, None)),
     }
 }
 
