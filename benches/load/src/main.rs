@@ -4,6 +4,8 @@
 //! `wargate-load publish --server HOST:PORT --pid PID --packages N --connections C --run NAME`
 //! `wargate-load lone    --server HOST:PORT --packages N --run NAME`
 //! `wargate-load read    --server HOST:PORT --pid PID --packages N --requests R --connections C --run NAME`
+//! `wargate-load next-records | next-acts --server HOST:PORT --pid PID --packages N --connections C --run NAME`: a
+//! release more into packages of v1 logs, or (Wargate alone) of delegated ones
 //!
 //! OCI, the same; `LOAD` is `--artifacts N --layer-bytes B --repositories R --run NAME`, which says what is pushed:
 //! `wargate-load oci-push --server HOST:PORT --pid PID --connections C LOAD [--first N] [--phase NAME]`
@@ -27,6 +29,7 @@
 mod drive;
 mod http;
 mod inspect;
+mod next;
 mod oci;
 mod options;
 mod process;
@@ -47,6 +50,8 @@ async fn main() -> Result<()> {
         "publish" => warg::publish(&options).await?,
         "lone" => warg::lone(&options).await?,
         "read" => warg::read(&options).await?,
+        "next-records" => next::records(&options).await?,
+        "next-acts" => next::acts(&options).await?,
         "oci-push" => oci::push::push(&options).await?,
         "oci-pull" => oci::read::pull(&options).await?,
         "oci-head" => oci::read::head_manifest(&options).await?,

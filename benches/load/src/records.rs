@@ -42,7 +42,7 @@ pub fn name(run: &str, number: usize) -> Result<PackageName> {
 
 /// The present to the nanosecond: a record's id tells its contents only, and the reference on PostgreSQL takes no id
 /// twice, whatever the log.
-fn now() -> Result<Time> {
+pub fn now() -> Result<Time> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let (seconds, nanos) = (i64::try_from(now.as_secs())?, i32::try_from(now.subsec_nanos())?);
     Time::new(seconds, nanos).context("the clock's time")
@@ -60,7 +60,12 @@ pub fn first(host: &str, key: &SecretKey, name: &PackageName) -> Result<Prepared
         ],
     };
     let envelope = Envelope::sign(Layer::Package, record.encode().into(), key)?;
-    let log = LogId::package(name);
+    let request = record_request(host, name, &envelope)?;
+    Ok(Prepared { log: LogId::package(name), record: envelope.record_id(Layer::Package), request })
+}
+
+/// The request that hands a record in.
+pub fn record_request(host: &str, name: &PackageName, envelope: &Envelope) -> Result<Vec<u8>> {
     let body = json!({
         "packageName": name.as_str(),
         "record": {
@@ -69,7 +74,6 @@ pub fn first(host: &str, key: &SecretKey, name: &PackageName) -> Result<Prepared
             "signature": envelope.signature.to_string(),
         },
     });
-    let path = format!("/v1/package/{log}/record");
-    let request = post(host, &path, "application/json", &serde_json::to_vec(&body)?);
-    Ok(Prepared { log, record: envelope.record_id(Layer::Package), request })
+    let path = format!("/v1/package/{}/record", LogId::package(name));
+    Ok(post(host, &path, "application/json", &serde_json::to_vec(&body)?))
 }

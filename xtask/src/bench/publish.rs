@@ -12,6 +12,10 @@ const POSTGRES: &str = "reference on PostgreSQL";
 const PACKAGES: &str = "10000";
 const CONNECTIONS: &str = "64";
 const LONE: &str = "300";
+
+/// Packages into each of which one release more is published.
+const NEXT: &str = "3000";
+
 const READS: &str = "20000";
 
 /// Measures publishing and reading.
@@ -23,6 +27,10 @@ pub(crate) fn publish() -> Result<()> {
         let server = peer::wargate(&folder.join("wargate"))?;
         measured.take(WARGATE, &server, &["lone", "--packages", LONE, "--run", "lone"])?;
         many(measured, WARGATE, &server)?;
+        for (verb, run) in [("next-records", "records"), ("next-acts", "acts")] {
+            let load = ["--packages", NEXT, "--connections", CONNECTIONS, "--run", run];
+            measured.take(WARGATE, &server, &[&[verb], &load[..]].concat())?;
+        }
         drop(server);
         let server = peer::warg_server(&reference, &folder.join("memory"), None)?;
         many(measured, MEMORY, &server)?;
@@ -41,9 +49,10 @@ fn many(measured: &mut Measured, who: &'static str, server: &Server) -> Result<(
     measured.take(who, server, &[&["read", "--requests", READS], &load[..]].concat())
 }
 
-fn bars(measured: &Measured) -> [Bar; 6] {
+fn bars(measured: &Measured) -> [Bar; 7] {
     let provable = measured.of(WARGATE, "provable_per_s");
     let accepted = |who| measured.of(who, "accepted_per_s");
+    let next = |of| measured.of(WARGATE, of);
     let lone_ms = 3.0 * measured.sync_ms() + 3.0;
     [
         Bar::at_most("lone publish, p50 ms", measured.of(WARGATE, "p50_ms"), lone_ms),
@@ -51,6 +60,11 @@ fn bars(measured: &Measured) -> [Bar; 6] {
         Bar::at_least("provable ÷ accepted on PostgreSQL", provable / accepted(POSTGRES), 7.0),
         Bar::at_most("server CPU a publish, µs", measured.of(WARGATE, "cpu_us_each"), 220.0),
         Bar::at_least("package logs ÷ reference", measured.ratio("logs_per_s", MEMORY), 1.0),
+        Bar::at_least(
+            "release by an act ÷ by a v1 record",
+            next("next_acts_per_s") / next("next_records_per_s"),
+            0.9,
+        ),
         Bar::at_least("proofs ÷ reference", measured.ratio("proofs_per_s", MEMORY), 1.0),
     ]
 }
