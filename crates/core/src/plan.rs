@@ -55,6 +55,8 @@ pub enum Submission {
         act: Bytes,
         /// Who agreed.
         endorsements: Vec<Endorsement>,
+        /// Whether each endorsement was verified, by the key that its key id names.
+        signatures: SignatureCheck,
     },
 }
 

@@ -143,7 +143,7 @@ impl Engine {
 fn submit(log: LogName, act: &Act, signers: &[u8]) -> Submission {
     let act = act.encode();
     let endorsements = signers.iter().map(|seed| endorse(&act, &key(*seed)).unwrap()).collect();
-    Submission::Act { log, act: act.into(), endorsements }
+    Submission::Act { log, act: act.into(), endorsements, signatures: SignatureCheck::Needed }
 }
 
 fn init(seed: u8) -> Step {
@@ -204,7 +204,8 @@ fn needs_name_the_layers_above_and_the_versions_of_acts() {
     let package = ("acme:hello".to_owned(), vec!["0.9.0".to_owned(), "1.0.0".to_owned()]);
     assert_eq!(named(engine.act("acme:hello", steps, &[])), [none(""), none("acme"), package]);
     let log: LogName = "acme:hello".parse().unwrap();
-    let junk = Submission::Act { log, act: vec![1, 2, 3].into(), endorsements: Vec::new() };
+    let (act, signatures) = (vec![1, 2, 3].into(), SignatureCheck::Needed);
+    let junk = Submission::Act { log, act, endorsements: Vec::new(), signatures };
     assert_eq!(named(junk), [none(""), none("acme"), none("acme:hello")]);
     // A v1 log asks its namespace only when it begins.
     assert_eq!(named(v1_init("acme:old", 30)), [none("acme"), none("acme:old")]);

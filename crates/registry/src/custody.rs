@@ -17,6 +17,7 @@ use wargate_core::key::{KeyId, SecretKey};
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{Submission, Tree, Verdict};
 use wargate_core::time::Time;
+use wargate_core::v1::package::SignatureCheck;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -380,7 +381,8 @@ pub(crate) fn admission(
     let step = Step::Admit { name: name.name().to_owned(), key: key.clone() };
     let log = LogName::Namespace(name.namespace());
     let Endorsed { log, act, endorsements } = Endorsed::new(config, tree, now, log, vec![step], own)?;
-    Ok(Some(Submission::Act { log, act, endorsements }))
+    // Its own signature needs no look.
+    Ok(Some(Submission::Act { log, act, endorsements, signatures: SignatureCheck::Done }))
 }
 
 /// An act that may be done when the clock says `now`, or up to `after_seconds` after.
@@ -445,7 +447,7 @@ pub(crate) fn endorse(act: &[u8], key: &SecretKey) -> Result<Endorsement, Error>
     act::endorse(act, key).map_err(|error| Error::internal("endorse an act", error))
 }
 
-/// Hands an act to the sequencer; the hold is kept until its verdict, whoever stops waiting for that.
+/// Hands an act to the sequencer, of which every endorsement was verified or made here; the hold is kept until its verdict, whoever stops waiting for that.
 pub(crate) async fn hand_in(
     shared: &Shared,
     log: LogName,
@@ -455,7 +457,7 @@ pub(crate) async fn hand_in(
 ) -> Result<VerdictReceiver, Error> {
     let id = RecordId::from_digest(Act::digest(&act));
     let log_id = log.log_id();
-    let submission = Submission::Act { log, act, endorsements };
+    let submission = Submission::Act { log, act, endorsements, signatures: SignatureCheck::Done };
     let verdict = publish::hand_in(shared, shared.next_seq(), log_id, id, submission).await?;
     if let Some(hold) = hold {
         shared.in_flight.hold(log_id, id, hold.clone());

@@ -15,6 +15,7 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::PublicKey;
 use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Submission, Tree, Verdict};
+use wargate_core::v1::package::SignatureCheck;
 use wargate_wire::oci::reference::RepositoryName;
 
 use crate::access::session::SessionKey;
@@ -203,8 +204,12 @@ impl Registry {
         let genesis = genesis.ok_or_else(|| Error::Invalid {
             reason: "this ledger is empty: a new registry begins with an act of its owners".to_owned(),
         })?;
-        let submission =
-            Submission::Act { log: LogName::Operator, act: genesis.act, endorsements: genesis.endorsements };
+        let submission = Submission::Act {
+            log: LogName::Operator,
+            act: genesis.act,
+            endorsements: genesis.endorsements,
+            signatures: SignatureCheck::Needed,
+        };
         let step = Step { config, db, clock, previous: None, tree: &Tree::empty(), laid_down: 0 };
         let outcome = step.take(None, &[submission], &[]).await?;
         if let Some(Verdict::Refused { reason }) = outcome.verdicts.into_iter().next() {

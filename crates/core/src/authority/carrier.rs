@@ -103,7 +103,7 @@ impl State {
         let contents = carry::contents(&opened);
         let record = log.layer().record_id(&contents);
         let changes = self.follow_carrier(context, &opened, record, signer)?;
-        Ok(Some(Carried { contents, changes }))
+        Ok(Some(Carried { contents, endorsements: Vec::new(), changes }))
     }
 
     /// Whether a release lost its trust and v1 clients were not told.

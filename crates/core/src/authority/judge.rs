@@ -61,6 +61,8 @@ impl Changes {
 pub struct Carried {
     /// The record's bytes, to be signed by the commit key.
     pub contents: Vec<u8>,
+    /// The endorsements that it holds.
+    pub endorsements: Vec<Endorsement>,
     /// What the record changes.
     pub changes: Changes,
 }
@@ -191,7 +193,7 @@ impl State {
         if changes.state.operator_of(context)?.key(commit_key).is_none() {
             return Err(no_commit_key(*commit_key));
         }
-        Ok(Carried { contents, changes })
+        Ok(Carried { contents, endorsements: opened.endorsements, changes })
     }
 
     /// The next record for an act, without the entries that stand for it.

@@ -46,8 +46,8 @@ pub(super) fn judge(
             let one = |accepted| Judged { accepted: vec![accepted], asked: 0 };
             judged.map_err(Refused::Rule).and_then(|accepted| admitted.map(|()| one(accepted)))
         }
-        Submission::Act { act, endorsements, .. } => {
-            let carry = Carry { act, endorsements, own, time: tree.time_at(now) };
+        Submission::Act { act, endorsements, signatures, .. } => {
+            let carry = Carry { act, endorsements, signatures: *signatures, own, time: tree.time_at(now) };
             carry.judge(&log, &mut facts, logs, index).map_err(Refused::Rule)
         }
     };
@@ -174,6 +174,7 @@ fn check_v1_time(time: Time, now: Time) -> Result<(), String> {
 struct Carry<'a> {
     act: &'a Bytes,
     endorsements: &'a [Endorsement],
+    signatures: SignatureCheck,
     own: &'a OwnKeys,
     /// The registry's clock, as [`Tree::time_at`] corrects it.
     time: Time,
@@ -206,9 +207,13 @@ impl Carry<'_> {
         }
         let signer = self.signer(&state);
         let context = context(log, others, &facts);
-        let carried = state
-            .carry(&context, self.time, self.act, self.endorsements, &signer)
-            .map_err(|refusal| refusal.to_string())?;
+        let carried = match self.signatures {
+            SignatureCheck::Needed => state.carry(&context, self.time, self.act, self.endorsements, &signer),
+            SignatureCheck::Done => {
+                state.carry_verified(&context, self.time, self.act, self.endorsements, &signer)
+            }
+        };
+        let carried = carried.map_err(|refusal| refusal.to_string())?;
         if *log == LogName::Operator && !carried.changes.state.holds_commit(&self.own.commit, self.time) {
             return Err(format!(
                 "this registry signs with key {}, which would not hold `commit` after it: let in the key that takes its \

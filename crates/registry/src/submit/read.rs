@@ -11,6 +11,7 @@ use wargate_core::id::LogId;
 use wargate_core::key::KeyId;
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{LogFacts, Submission, needs};
+use wargate_core::v1::package::SignatureCheck;
 
 use super::bench::{Bench, refused};
 use super::{SignedAct, Submitted, SubmittedRelease, releases};
@@ -35,16 +36,16 @@ pub(crate) struct Read<'a> {
 pub(crate) struct Judged {
     /// The act by which its namespace begins first, if that is new.
     pub(super) namespace: Option<Endorsed>,
-    /// The act's endorsements, with the registry's where its log begins; where some lack, those that count.
+    /// The endorsements that count, with the registry's where its log begins; each was verified.
     pub(crate) endorsements: Vec<Endorsement>,
     /// The agreement that it lacks.
     pub(crate) lacks: Option<Refusal>,
 }
 
 impl Judged {
-    fn of(weighed: Weighed, endorsements: Vec<Endorsement>) -> Self {
+    fn of(weighed: Weighed) -> Self {
         let (endorsements, lacks) = match weighed {
-            Weighed::Carried(_) => (endorsements, None),
+            Weighed::Carried(carried) => (carried.endorsements, None),
             Weighed::Proposed(proposal) => (proposal.endorsements, Some(proposal.lacks)),
         };
         Self { namespace: None, endorsements, lacks }
@@ -73,6 +74,7 @@ impl<'a> Read<'a> {
             log: signed.log.clone(),
             act: signed.act.clone(),
             endorsements: signed.endorsements.clone(),
+            signatures: SignatureCheck::Needed,
         };
         let (found, _) = facts::fetch(&*shared.db, &needs(&[submission])).await?;
         Ok(Self { signed, act, logs: found.logs })
@@ -145,17 +147,12 @@ impl<'a> Read<'a> {
         };
         let weighed = bench.weigh(state, facts, &self.signed.act, &endorsements);
         let weighed = weighed.map_err(|refusal| refused(&refusal, Some((log.as_str(), state))))?;
-        self.judged(weighed, endorsements, Some((log.as_str(), state)))
+        self.judged(weighed, Some((log.as_str(), state)))
     }
 
     /// A stranger's agreement makes no proposal: whoever signed should know that it does not count.
-    fn judged(
-        &self,
-        weighed: Weighed,
-        endorsements: Vec<Endorsement>,
-        asked: Option<(&str, &State)>,
-    ) -> Result<Judged, Error> {
-        let mut judged = Judged::of(weighed, endorsements);
+    fn judged(&self, weighed: Weighed, asked: Option<(&str, &State)>) -> Result<Judged, Error> {
+        let mut judged = Judged::of(weighed);
         let Some(lacks) = &judged.lacks else { return Ok(judged) };
         let handed_in =
             |one: &Endorsement| self.signed.endorsements.iter().any(|own| own.key_id == one.key_id);
@@ -175,7 +172,7 @@ impl<'a> Read<'a> {
         self.vouch(bench.shared, &mut endorsements, defines)?;
         let empty = State::empty(self.signed.log.clone());
         let weighed = bench.weigh(&empty, &Facts::default(), &self.signed.act, &endorsements);
-        self.judged(weighed.map_err(|refusal| refused(&refusal, None))?, endorsements, None)
+        self.judged(weighed.map_err(|refusal| refused(&refusal, None))?, None)
     }
 
     /// The same where the act begins the package: the registry has a say in a namespace that is new or its own.
@@ -204,8 +201,7 @@ impl<'a> Read<'a> {
         self.vouch(shared, &mut endorsements, own)?;
         let empty = State::empty(self.signed.log.clone());
         let weighed = bench.weigh(&empty, &Facts::default(), &self.signed.act, &endorsements);
-        let judged =
-            self.judged(weighed.map_err(|refusal| refused(&refusal, asked))?, endorsements, asked)?;
+        let judged = self.judged(weighed.map_err(|refusal| refused(&refusal, asked))?, asked)?;
         Ok(Judged { namespace: begun, ..judged })
     }
 
