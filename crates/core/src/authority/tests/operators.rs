@@ -160,7 +160,8 @@ fn a_version_is_kept_back_by_what_was_said_last_of_it_and_by_what_was_of_its_pac
     all.follow(&said(Some(&two), true, None));
     assert!(all.is_empty());
     let words = said(Some(&one), false, Some(100)).to_string();
-    let until = r"`acme:hello@1.0.0` is in quarantine until 1970-01-01T00:01:40Z: a\u{1b}[2Jb (record sha256:";
+    let until =
+        r"`acme:hello@1.0.0` is in quarantine until 1970-01-01T00:01:40Z: a\u{1b}[2Jb (record sha256:";
     assert!(words.starts_with(until), "{words}");
     let words = said(None, false, None).to_string();
     assert!(words.starts_with(r"`acme:hello` was taken down: a\u{1b}[2Jb (record "), "{words}");
