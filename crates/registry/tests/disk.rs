@@ -219,9 +219,9 @@ async fn a_full_ledger_takes_nothing_says_so_and_comes_back() {
         fault.store(false, Ordering::SeqCst);
         scene.clock.advance(UNWRITABLE_REST);
         let name = if read_only { "acme:fourth" } else { "acme:third" };
-        // Whoever comes while it reloads is told to come again.
+        // Whoever comes while it reloads is told to come again, or that the record is taken and has its verdict soon.
         size = eventually("taken again", async || match scene.begin(name).await {
-            Err(Error::Busy { .. }) => None,
+            Err(Error::Busy { .. }) | Ok(RecordStatus::Processing { .. }) => None,
             answer => Some(published(Ok(answer.unwrap())) + 1),
         })
         .await;
