@@ -38,7 +38,7 @@ impl std::fmt::Display for Closed {
 impl std::error::Error for Closed {}
 
 /// The status of a server that cannot do it now.
-const BUSY: u16 = 503;
+pub const BUSY: u16 = 503;
 
 /// The server asks to come back later.
 #[derive(Debug)]
