@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use semver::Version;
-use wargate_core::authority::Level;
-use wargate_core::authority::Takedown;
+use wargate_core::authority::{Level, Takedown};
 use wargate_core::digest::Digest;
 use wargate_core::name::PackageName;
 use wargate_core::verify::{Failure, Recovery};

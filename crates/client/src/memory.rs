@@ -20,7 +20,7 @@ pub struct Memory {
     pub root: Text<RecordId>,
     /// `NS:NAME`.
     pub package: String,
-    /// Records in its log when something was taken last.
+    /// Records in its log when a release by `word` was taken last.
     pub records: usize,
     /// The strongest word by which a release came that was taken.
     word: Word,
@@ -94,12 +94,16 @@ impl Memory {
         }
     }
 
-    /// The same where something was taken before: of another release the stronger word stays.
+    /// The same where something was taken before: of a weaker word, which its owners let since, the stronger stays and
+    /// since when it is known.
     #[must_use]
     pub fn and(self, before: Option<&Self>) -> Self {
-        let stronger =
-            before.map_or(self.word.into(), |before| Level::from(before.word).max(self.word.into()));
-        Self { word: stronger.into(), ..self }
+        match before {
+            Some(before) if Level::from(self.word) < Level::from(before.word) => {
+                Self { word: before.word, records: before.records, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// Whether a release may be taken by who remembers this; what is weaker by its owners' own word.
