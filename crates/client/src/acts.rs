@@ -172,7 +172,8 @@ impl Bench {
             return Ok(key.id());
         }
         let operators = self.log == LogName::Operator;
-        let let_in = if operators { first_commit_key(&Act::decode(act)?) } else { None };
+        let let_in =
+            if operators { Act::decode(act)?.first_key_with(Power::Commit).map(PublicKey::id) } else { None };
         let_in.ok_or(Refusal::Carrier { reason: "no key of this registry can sign records now" })
     }
 
@@ -210,15 +211,6 @@ impl Bench {
 /// milliseconds, by another clock.
 pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
     logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
-}
-
-/// The first key that an act gives `commit`.
-fn first_commit_key(act: &Act) -> Option<KeyId> {
-    let grants = act.steps.iter().filter_map(|step| match step {
-        Step::Grant(grant) if grant.powers.contains(&Power::Commit) => grant.keys.first(),
-        _ => None,
-    });
-    grants.map(PublicKey::id).next()
 }
 
 /// What is missing of the agreement of the owners that an Init names.

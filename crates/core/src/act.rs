@@ -200,6 +200,15 @@ impl Act {
     pub fn digest(bytes: &[u8]) -> Digest {
         Digest::of(bytes)
     }
+
+    /// The first key that it gives a power: of those with `commit`, the one that carries an operator log's first record.
+    #[must_use]
+    pub fn first_key_with(&self, power: power::Power) -> Option<&PublicKey> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Grant(grant) if grant.powers.contains(&power) => grant.keys.first(),
+            _ => None,
+        })
+    }
 }
 
 /// Refuses a list that holds a value twice. Never quadratic: a stranger may have filled the list.

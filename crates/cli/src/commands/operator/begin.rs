@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
+use wargate_core::act::Act;
 use wargate_core::act::power::Power;
-use wargate_core::act::{Act, Step};
 use wargate_core::authority::{self, Refusal};
 use wargate_core::id::LogId;
 use wargate_core::key::{PublicKey, SecretKey};
@@ -86,21 +86,13 @@ impl Begin {
         let here = [("commit", Power::Commit, Some(&keys.commit))];
         let publishing = ("publishing", Power::Publish, keys.publishing.as_ref());
         for (name, power, key) in here.into_iter().chain([publishing]) {
-            let named = first_key(act, power);
+            let named = act.first_key_with(power);
             if named != key.map(SecretKey::public) {
                 return Err(other_key(name, named, key));
             }
         }
         Ok(keys)
     }
-}
-
-/// The first key that an act gives a power: of those with `commit`, the one that carries the first record.
-fn first_key(act: &Act, power: Power) -> Option<&PublicKey> {
-    act.steps.iter().find_map(|step| match step {
-        Step::Grant(grant) if grant.powers.contains(&power) => grant.keys.first(),
-        _ => None,
-    })
 }
 
 fn other_key(name: &str, named: Option<&PublicKey>, key: Option<&SecretKey>) -> CommandError {
