@@ -24,6 +24,9 @@ pub struct Memory {
     pub records: usize,
     /// The strongest word by which a release came that was taken.
     word: Word,
+    /// The weakest word that was taken or accepted, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weakest: Option<Word>,
     /// The fewest keys that had to agree to such a release then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     guard: Option<u32>,
@@ -32,8 +35,8 @@ pub struct Memory {
     recoveries: Vec<Text<RecordId>>,
 }
 
-/// A [`Level`], as it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A [`Level`], as it is kept: the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     RegistryForAccount,
@@ -89,21 +92,27 @@ impl Memory {
             package: package.name.to_string(),
             records: package.records,
             word: release.signed_by.level.into(),
+            weakest: None,
             guard: release.guard,
             recoveries: package.layers.recoveries.iter().map(|recovery| Text(recovery.record)).collect(),
         }
     }
 
-    /// The same where something was taken before: of a weaker word, which its owners let since, the stronger stays and
-    /// since when it is known.
+    /// The same where something was taken before: the strongest word stays with when it was heard last, and so does the
+    /// weakest that was let.
     #[must_use]
-    pub fn and(self, before: Option<&Self>) -> Self {
-        match before {
-            Some(before) if Level::from(self.word) < Level::from(before.word) => {
-                Self { word: before.word, records: before.records, ..self }
-            }
-            _ => self,
+    pub fn and(mut self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        let now = self.word;
+        if now < before.word {
+            (self.word, self.records) = (before.word, before.records);
         }
+        self.weakest = Some(now.min(before.weakest())).filter(|weakest| *weakest < self.word);
+        self
+    }
+
+    fn weakest(&self) -> Word {
+        self.weakest.unwrap_or(self.word)
     }
 
     /// Whether a release may be taken by who remembers this; what is weaker by its owners' own word.
@@ -120,7 +129,7 @@ impl Memory {
         }
         let (before, now) = (Level::from(self.word), release.signed_by.level);
         let mut weaker = Vec::new();
-        if now < before {
+        if now < self.weakest().into() {
             if release.allowed_from < self.records {
                 let (name, version) = (package.name.clone(), release.version.clone());
                 return Err(Error::WeakerWord { name, version, before, now });

@@ -140,7 +140,7 @@ impl Remote {
         Ok(release)
     }
 
-    /// Remembers by whose word a release came that was taken.
+    /// Remembers by whose word a release came that was taken, or accepted.
     pub(crate) fn taken(
         &self,
         package: &VerifiedPackage,
@@ -211,11 +211,8 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::SilentTakedown { .. } => CommandError::new(Kind::Verification, text).hint(
             "who takes something down says so in the log: ask the registry's operator, or a mirror that has it",
         ),
-        Error::OwnersReplaced { name, .. } | Error::WeakerWord { name, .. } => {
-            CommandError::new(Kind::Verification, text)
-                .hint("ask the package's people, by another way than this registry, whether that is right")
-                .hint(format!("if it is: `wargate trust accept {name}`"))
-        }
+        Error::OwnersReplaced { name, .. } => unheard(text, name),
+        Error::WeakerWord { name, version, .. } => unheard(text, &format!("{name}@{version}")),
         Error::CannotRelease { .. } => CommandError::new(Kind::Denied, text),
         Error::AlreadyReleased { .. } => {
             CommandError::new(Kind::Denied, text).hint("release it under another version")
@@ -231,6 +228,13 @@ pub(crate) fn failed(error: &Error) -> CommandError {
         Error::Pin { .. } | Error::Sign { .. } => CommandError::config(text),
         _ => CommandError::internal(text),
     }
+}
+
+/// What the log does not justify, and somebody has to.
+fn unheard(text: String, accepted: &impl std::fmt::Display) -> CommandError {
+    CommandError::new(Kind::Verification, text)
+        .hint("ask the package's people, by another way than this registry, whether that is right")
+        .hint(format!("if it is: `wargate trust accept {accepted}`"))
 }
 
 /// What to do where a host asked for credentials.

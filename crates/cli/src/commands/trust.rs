@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use wargate_client::{Memory, Pin, Registry};
+use wargate_client::{Pin, Registry};
 use wargate_core::id::RecordId;
 use wargate_wire::text::Text;
 
@@ -99,7 +99,7 @@ async fn accept(wanted: &Reference, registry: Option<String>, as_json: bool) -> 
     let client = remote.client(&wanted.name)?;
     let package = remote.verify(&client, &wanted.name).await?;
     let release = package.release(wanted.version.as_ref(), true).map_err(|error| failed(&error))?;
-    pin_store()?.remember(&Memory::of(&package, &release)).map_err(|error| failed(&error))?;
+    remote.taken(&package, &release)?;
     let word = signed_by(&release.signed_by);
     if as_json {
         ui::json(&json!({ "ok": true, "package": package.name.as_str(), "publishedBy": word }));

@@ -67,14 +67,23 @@ fn a_weaker_word_is_taken_only_where_the_owners_let_it_since() {
     scene.ok(&["pull", "acme:hello@1.0.0", "-o", &out]);
     scene.ok(&["trust", "accept", "acme:hello@1.1.0"]);
     assert_eq!(scene.json(&pull)["publishedBy"]["level"], "registry, for an account");
+    // What was accepted stays so when the stronger word is heard again.
+    scene.publish("acme:hello@1.2.0", &alice);
+    scene.ok(&pull);
+    let pulled = scene.run(&["pull", "acme:hello@1.1.0", "-o", &out]);
+    assert!(pulled.status.success() && !text(&pulled.stderr).contains("let it"), "{pulled:?}");
     // Here its owner let it after somebody had taken something: that is told.
     scene.publish("acme:other@1.0.0", &alice);
     scene.ok(&["pull", "acme:other", "-o", &out]);
     scene.let_registry_release("acme:other", &alice);
     scene.push("acme/other", "1.1.0");
-    // The second time as the first: that it was taken takes nothing back of what its owner let.
-    for _ in 0..2 {
-        let pulled = scene.run(&["pull", "acme:other", "-o", &out]);
-        assert!(pulled.status.success() && text(&pulled.stderr).contains("its owners let it"), "{pulled:?}");
+    let weak = ["pull", "acme:other@1.1.0", "-o", out.as_str()];
+    let pulled = scene.run(&weak);
+    assert!(pulled.status.success() && text(&pulled.stderr).contains("its owners let it"), "{pulled:?}");
+    // That is told once, and holds whatever is taken between.
+    scene.publish("acme:other@1.2.0", &alice);
+    for taken in [&weak, &["pull", "acme:other", "-o", &out], &weak] {
+        let pulled = scene.run(taken);
+        assert!(pulled.status.success() && !text(&pulled.stderr).contains("let it"), "{pulled:?}");
     }
 }
