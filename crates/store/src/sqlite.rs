@@ -2,7 +2,8 @@
 //!
 //! All batches that wait while the disk is busy ride in the next transaction, a savepoint each, and are answered
 //! after its one sync; a batch that waits alone is committed at once. No timers. Works under any executor: the
-//! threads are the ledger's own. A brief read skips them: waking a thread costs ten times what reading a row does.
+//! threads are the ledger's own. What was committed is copied from the WAL into the file beside the writer (`backfill`).
+//! A brief read skips them: waking a thread costs ten times what reading a row does.
 //! Not here: settings (`open`), running statements (`run`) and the tables' meaning (`wargate_registry`).
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use wargate_registry::db::{Batch, Db, DbError, DbKind, Row, Statement};
 
+mod backfill;
 mod check;
 mod copy;
 mod open;
@@ -23,6 +25,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use backfill::Backfill;
 pub use copy::{CopyError, copy_ledger};
 pub use open::{OpenError, open_reader, open_writer};
 pub use reading::{ReadError, ReadOnlyLedger};
@@ -83,13 +86,14 @@ impl SqliteLedger {
         if readers == 0 || readers > READERS_MAX {
             return Err(OpenError::Readers { readers });
         }
-        let connection = open_writer(path)?;
+        let mut connection = open_writer(path)?;
+        let backfill = Backfill::beside(&mut connection, path)?;
         let (writes, waiting_writes) = mpsc::channel(BATCHES_WAITING_MAX);
         let mut ledger = Self::open_readers(path, readers)?;
         let counts = Arc::clone(&ledger.counts);
         ledger.writes = Some(writes);
         ledger.writer = Some(start("wargate-ledger".to_owned(), move || {
-            write_until_closed(connection, waiting_writes, &counts);
+            write_until_closed(connection, backfill, waiting_writes, &counts);
         })?);
         Ok(ledger)
     }
@@ -134,7 +138,12 @@ fn start(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandl
     thread::Builder::new().name(name.clone()).spawn(body).map_err(|source| OpenError::Thread { name, source })
 }
 
-fn write_until_closed(mut connection: Connection, mut waiting: mpsc::Receiver<Write>, counts: &Counts) {
+fn write_until_closed(
+    mut connection: Connection,
+    mut backfill: Backfill,
+    mut waiting: mpsc::Receiver<Write>,
+    counts: &Counts,
+) {
     while let Some(first) = waiting.blocking_recv() {
         let mut batches = vec![first.batch];
         let mut callers = vec![first.answer];
@@ -155,6 +164,7 @@ fn write_until_closed(mut connection: Connection, mut waiting: mpsc::Receiver<Wr
             // A caller that went away does not undo what it asked for.
             let _ = caller.send(answer);
         }
+        backfill.after_commit(&connection);
     }
 }
 

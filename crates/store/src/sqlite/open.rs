@@ -19,8 +19,8 @@ const STATEMENTS_CACHED_MAX: usize = 256;
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Page cache of each reader, KiB.
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// WAL pages (4 KiB) after which a commit also copies them into the file: two more syncs each time.
-const CHECKPOINT_PAGES: i64 = 8_000;
+/// WAL pages (4 KiB) after which they are copied into the file, which takes two more syncs.
+pub(super) const WAL_PAGES: u32 = 8_000;
 /// The WAL file is cut down to this when it is empty again, bytes.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 /// Steps of SQLite's virtual machine in a read on the caller's thread, about half a millisecond; a one-row read
@@ -75,22 +75,33 @@ pub enum OpenError {
     },
 }
 
-/// The connection that writes, with its tables up to date; public for callers of [`super::write_together`].
+/// The connection that writes, with its tables up to date, and copies the WAL itself; public for callers of
+/// [`super::write_together`].
 ///
 /// # Errors
 /// [`OpenError`].
 pub fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = open_with(path, flags)?;
+    let mut connection = open_durable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    set(&connection, path, "foreign_keys", 1)?;
+    set(&connection, path, "cache_size", -WRITER_CACHE_KIB)?;
+    set(&connection, path, "wal_autocheckpoint", i64::from(WAL_PAGES))?;
+    migrate(&mut connection).map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
+    Ok(connection)
+}
+
+/// A connection that copies the WAL into the file beside the writer.
+pub(super) fn open_backfill(path: &Path) -> Result<Connection, OpenError> {
+    open_durable(path, OpenFlags::empty())
+}
+
+/// A connection whose syncs are what durability depends on.
+fn open_durable(path: &Path, more: OpenFlags) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = open_with(path, flags)?;
     set(&connection, path, "journal_mode", "wal")?;
     // NORMAL would let a power cut undo commits already answered. FULL reads back as 2.
     set(&connection, path, "synchronous", 2)?;
-    set(&connection, path, "foreign_keys", 1)?;
-    set(&connection, path, "cache_size", -WRITER_CACHE_KIB)?;
-    set(&connection, path, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     set(&connection, path, "journal_size_limit", WAL_BYTES_KEPT)?;
-    migrate(&mut connection).map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
     Ok(connection)
 }
 

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use wargate_registry::db::{Batch, DbError, Statement, Value};
 
-use super::open::open_brief;
+use super::backfill::{Backfill, WAL_PAGES_MAX};
+use super::open::{WAL_PAGES, open_backfill, open_brief};
 use super::run::{Budget, read_together, read_within};
 use super::{OpenError, READERS_MAX, SqliteLedger, Together, open_reader, open_writer, write_together};
 use crate::migrations::{MigrationError, SCHEMA_VERSION, migrate};
@@ -114,6 +115,49 @@ fn a_lock_held_elsewhere_fails_whole_and_undone() {
     assert_eq!(letters(&write_together(&mut connection, &[vec![put(1, 0)]])), "o");
 }
 
+/// Writes 2 MiB each time, as the writer's thread does; the most pages that its WAL had.
+fn write_much(writer: &mut Connection, backfill: &mut Backfill, numbers: std::ops::Range<u8>) -> u32 {
+    let mut most = 0;
+    for number in numbers {
+        assert_eq!(letters(&write_together(writer, &[vec![put(number, 2 << 20)]])), "o");
+        backfill.after_commit(writer);
+        most = most.max(backfill.pages());
+    }
+    most
+}
+
+#[test]
+fn a_wal_begins_anew_while_the_writer_writes_on() {
+    let (_dir, path) = place();
+    let mut writer = open_writer(&path).unwrap();
+    let mut backfill = Backfill::beside(&mut writer, &path).unwrap();
+    let most = write_much(&mut writer, &mut backfill, 0..100);
+    // 200 MiB were written; a transaction is 520 pages or so.
+    assert!((WAL_PAGES..WAL_PAGES_MAX + 600).contains(&most), "{most} pages");
+    assert_eq!(present(&writer).len(), 100);
+    drop(backfill);
+    drop(writer);
+    assert_eq!(present(&open_reader(&path).unwrap()).len(), 100);
+}
+
+#[test]
+fn who_reads_an_old_state_reads_on_and_the_wal_begins_anew_after_them() {
+    let (_dir, path) = place();
+    let mut writer = open_writer(&path).unwrap();
+    let mut backfill = Backfill::beside(&mut writer, &path).unwrap();
+    write_much(&mut writer, &mut backfill, 0..1);
+    let reader = open_reader(&path).unwrap();
+    let old = reader.unchecked_transaction().unwrap();
+    assert_eq!(present(&reader), [0]);
+    let most = write_much(&mut writer, &mut backfill, 1..80);
+    assert!(most > WAL_PAGES_MAX, "{most} pages");
+    assert_eq!(present(&reader), [0]);
+    drop(old);
+    assert_eq!(present(&reader).len(), 80);
+    write_much(&mut writer, &mut backfill, 80..160);
+    assert!(backfill.pages() < WAL_PAGES_MAX, "{} pages", backfill.pages());
+}
+
 #[test]
 fn settings_hold() {
     let (_dir, path) = place();
@@ -124,6 +168,7 @@ fn settings_hold() {
     };
     let mode: String = writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
+    assert_eq!(number(&open_backfill(&path).unwrap(), "synchronous"), 2);
     for (setting, value) in
         [("synchronous", 2), ("foreign_keys", 1), ("mmap_size", 0), ("busy_timeout", 5_000)]
     {
