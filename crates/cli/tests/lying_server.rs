@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -73,6 +74,7 @@ struct Scene {
     state: tempfile::TempDir,
     _data: tempfile::TempDir,
     old_checkpoint: Vec<u8>,
+    author: Author,
 }
 
 impl Scene {
@@ -99,7 +101,15 @@ impl Scene {
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let root = root_of(&real.greeting(), &real.url);
         let state = tempfile::tempdir().unwrap();
-        Self { _real: real, url, root, proxy, state, _data: data, old_checkpoint }
+        Self { _real: real, url, root, proxy, state, _data: data, old_checkpoint, author }
+    }
+
+    /// One release more.
+    async fn release(&mut self, version: &str) {
+        let content = module(version.as_bytes());
+        let signed = self.author.release(version, &content);
+        assert!(publish(&self.proxy.http, &self.proxy.to, &signed, &content).await.unwrap());
+        self.author.head = Some(signed.id);
     }
 
     fn lie(&self, lie: Lie) {
@@ -117,8 +127,20 @@ impl Scene {
         self.run(&["verify", "acme:hello@1.0.0", "--registry", &self.url]).await
     }
 
-    /// Tells a lie and expects it to be caught under this name; then the truth holds again.
+    /// Where the records lie that were checked before.
+    fn kept(&self) -> PathBuf {
+        self.state.path().join("trust/logs")
+    }
+
+    /// Tells a lie to somebody who has no copy of the logs and expects it to be caught under this name; then the truth
+    /// holds again.
     async fn caught(&self, what: &str, attack: &str, lie: Lie) {
+        std::fs::remove_dir_all(self.kept()).unwrap();
+        self.caught_here(what, attack, lie).await;
+    }
+
+    /// The same with what was kept.
+    async fn caught_here(&self, what: &str, attack: &str, lie: Lie) {
         self.lie(lie);
         let (code, said) = self.verify().await;
         assert_eq!(code, 1, "{what}: {said}");
@@ -146,7 +168,7 @@ fn change_map_proof(proof: &mut Value) {
 }
 
 /// A lie about the records of a package's log; each log is asked for by itself.
-fn records(change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) -> Lie {
+fn records_of_packages(change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) -> Lie {
     json("/v1/fetch/logs", move |body| {
         let packages = body["packages"].as_object_mut();
         if let Some(records) = packages.and_then(|logs| logs.values_mut().next()?.as_array_mut()) {
@@ -177,13 +199,13 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
     scene.caught("an old checkpoint", "rollback", rollback).await;
     let forged = json("/v1/fetch/checkpoint", |body| body["contents"]["timestamp"] = 1.into());
     scene.caught("a checkpoint that nobody signed", "forged checkpoint", forged).await;
-    let dropped = records(|records| drop(records.pop()));
+    let dropped = records_of_packages(|records| drop(records.pop()));
     scene.caught("the last record dropped", "withheld record", dropped).await;
-    let cut = records(|records| drop(records.remove(0)));
+    let cut = records_of_packages(|records| drop(records.remove(0)));
     scene.caught("the first record dropped", "forged record", cut).await;
-    let moved = records(|records| records[1]["registryIndex"] = 0.into());
+    let moved = records_of_packages(|records| records[1]["registryIndex"] = 0.into());
     scene.caught("a record at another index", "forged record", moved).await;
-    let signature = records(|records| records[0]["signature"] = records[1]["signature"].clone());
+    let signature = records_of_packages(|records| records[0]["signature"] = records[1]["signature"].clone());
     scene.caught("another signature", "forged record", signature).await;
     let operator = json("/v1/fetch/logs", |body| body["operator"] = Value::Array(Vec::new()));
     scene.caught("no operator log", "forged operator log", operator).await;
@@ -220,6 +242,67 @@ async fn a_lying_server_is_caught_and_the_attack_named() {
     let old = ["verify", "acme:hello@1.0.0", "--registry", &scene.url, "--max-age", "1"];
     let (code, said) = scene.run(&old).await;
     assert!(code == 1 && said.contains("freeze"), "{said}");
+}
+
+/// The truth, and how many records of packages it was.
+fn counted(records: &Arc<AtomicUsize>) -> Lie {
+    let records = Arc::clone(records);
+    Arc::new(move |path, body| {
+        if path == "/v1/fetch/logs" {
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            let packages = told["packages"].as_object().into_iter().flat_map(|logs| logs.values());
+            let told = packages.map(|log| log.as_array().unwrap().len()).sum();
+            records.fetch_add(told, Ordering::Relaxed);
+        }
+        body
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_checked_before_is_not_asked_for_again_and_what_comes_since_is_checked() {
+    let mut scene = Scene::set().await;
+    let records = Arc::new(AtomicUsize::new(0));
+    for (told, published) in [(2, None), (0, None), (1, Some("1.2.0")), (0, None)] {
+        if let Some(version) = published {
+            scene.release(version).await;
+        }
+        scene.lie(counted(&records));
+        let (code, said) = scene.verify().await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(records.swap(0, Ordering::Relaxed), told, "{said}");
+    }
+    scene.release("1.3.0").await;
+    let dropped = records_of_packages(Vec::clear);
+    scene.caught_here("the new record dropped", "withheld record", dropped).await;
+    scene.release("1.4.0").await;
+    let nobody = format!("sha256:{}", "0".repeat(64));
+    let forged = records_of_packages(move |new| new[0]["keyId"] = nobody.clone().into());
+    scene.caught_here("the new record's key", "forged record", forged).await;
+
+    // A copy is a copy: one that is damaged is made anew.
+    for damage in [|_: &mut Value| (), swap_records, wrong_index] {
+        let logs = std::fs::read_dir(scene.kept()).unwrap().next().unwrap().unwrap().path();
+        for log in std::fs::read_dir(logs).unwrap().map(|log| log.unwrap().path()) {
+            let mut kept: Value = serde_json::from_slice(&std::fs::read(&log).unwrap()).unwrap();
+            damage(&mut kept);
+            std::fs::write(&log, serde_json::to_vec(&kept).unwrap()).unwrap();
+        }
+        for _ in 0..2 {
+            let (code, said) = scene.run(&["verify", "acme:hello@1.4.0", "--registry", &scene.url]).await;
+            assert_eq!(code, 0, "{said}");
+        }
+        assert_eq!(scene.run(&["info", "acme:hello", "--registry", &scene.url]).await.0, 0);
+    }
+    let (code, said) = scene.run(&["trust", "remove", &scene.url]).await;
+    assert_eq!((code, std::fs::read_dir(scene.kept()).unwrap().count()), (0, 0), "{said}");
+}
+
+fn swap_records(kept: &mut Value) {
+    kept.as_array_mut().unwrap().reverse();
+}
+
+fn wrong_index(kept: &mut Value) {
+    kept[0]["registryIndex"] = 77.into();
 }
 
 #[tokio::test(flavor = "multi_thread")]

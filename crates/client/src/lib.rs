@@ -8,6 +8,7 @@ mod acts;
 mod credentials;
 mod error;
 mod fetch;
+mod logs;
 mod memory;
 mod package;
 mod pins;

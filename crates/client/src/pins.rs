@@ -1,6 +1,6 @@
 //! What is remembered of each registry: which one it is, and the last checkpoint seen; and of packages that were taken.
 //!
-//! One small JSON file each, replaced atomically. Without a given root the first use is trusted, and said.
+//! One small JSON file each, replaced atomically, and beside them copies of the logs that were checked. Without a given root the first use is trusted, and said.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
-use wargate_core::id::RecordId;
+use wargate_core::id::{LogId, RecordId};
 use wargate_core::name::PackageName;
 use wargate_wire::text::Text;
 use wargate_wire::warg::CheckpointContents;
 
 use crate::error::Error;
+use crate::logs::KnownRecord;
 use crate::memory::Memory;
 
 /// What is remembered of a registry.
@@ -62,6 +63,11 @@ impl PinStore {
         self.folder.join("packages").join(format!("{}.json", which.to_hex()))
     }
 
+    /// Where the logs of a registry are kept that were checked.
+    fn logs_path(&self, registry: &str) -> PathBuf {
+        self.folder.join("logs").join(Digest::of(registry.as_bytes()).to_hex())
+    }
+
     /// What is remembered of a registry.
     ///
     /// # Errors
@@ -84,6 +90,32 @@ impl PinStore {
     /// [`Error::Pin`].
     pub fn remember(&self, memory: &Memory) -> Result<(), Error> {
         write(&self.memory_path(&memory.root.0, &memory.package), memory)
+    }
+
+    /// A log of a registry as it was when it was checked last; nothing if no copy can be read.
+    pub(crate) fn recall_log(&self, registry: &str, log: &LogId) -> Vec<KnownRecord> {
+        let bytes = std::fs::read(self.logs_path(registry).join(log_file(log)));
+        bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Keeps a log of a registry that was checked whole. A copy: no sync.
+    pub(crate) fn keep_log(
+        &self,
+        registry: &str,
+        log: &LogId,
+        records: &[KnownRecord],
+    ) -> std::io::Result<()> {
+        let folder = self.logs_path(registry);
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(log_file(log));
+        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        std::fs::write(&temporary, serde_json::to_vec(records)?)?;
+        std::fs::rename(&temporary, path)
+    }
+
+    /// Whether a check that failed may have failed by what is kept of the registry's logs.
+    pub(crate) fn may_mislead(&self, registry: &str, error: &Error) -> bool {
+        matches!(error, Error::Failure(_) | Error::Refused { .. }) && self.logs_path(registry).exists()
     }
 
     /// All pins, by URL.
@@ -117,17 +149,25 @@ impl PinStore {
         write(&self.path(&pin.registry), pin)
     }
 
-    /// Forgets a registry; whether it was known.
+    /// Forgets a registry, and its logs; whether it was known.
     ///
     /// # Errors
     /// [`Error::Pin`].
     pub fn remove(&self, registry: &str) -> Result<bool, Error> {
-        let path = self.path(registry);
-        match std::fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::Pin { path, reason: error.to_string() }),
-        }
+        removed(&self.logs_path(registry), |path| std::fs::remove_dir_all(path))?;
+        removed(&self.path(registry), |path| std::fs::remove_file(path))
+    }
+}
+
+fn log_file(log: &LogId) -> String {
+    format!("{}.json", Digest::of(log.to_string().as_bytes()).to_hex())
+}
+
+fn removed(path: &Path, remove: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<bool, Error> {
+    match remove(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::Pin { path: path.to_owned(), reason: error.to_string() }),
     }
 }
 

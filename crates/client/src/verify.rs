@@ -1,12 +1,10 @@
 //! Fetching a package and checking everything about it, in the order of the client rules (`DESIGN.md`).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
 use wargate_core::authority::State;
 use wargate_core::checkpoint::Checkpoint;
-use wargate_core::id::{LogId, RecordId};
+use wargate_core::id::RecordId;
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
 use wargate_core::name::{LogName, Namespace, PackageName};
@@ -14,26 +12,20 @@ use wargate_core::time::Time;
 use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
-    CheckpointBody, ConsistencyRequest, ConsistencyResponse, FetchLogsRequest, FetchLogsResponse,
-    InclusionRequest, InclusionResponse, PublishedRecord,
+    CheckpointBody, ConsistencyRequest, ConsistencyResponse, InclusionRequest, InclusionResponse,
 };
 
 use crate::error::Error;
 use crate::fetch::Registry;
+use crate::logs::Logs;
 use crate::package::{Proven, VerifiedPackage};
 use crate::pins::{Pin, PinStore};
 
 /// How old a checkpoint may be unless said otherwise, in seconds. An idle registry signs anew every hour.
 pub const CHECKPOINT_AGE_SECONDS_MAX: u64 = 24 * 60 * 60;
 
-/// Records of a log that are fetched at once.
-const RECORDS_PER_FETCH: u16 = 1000;
-
 /// Records that are proven at once.
 const LEAVES_PER_PROOF: usize = 500;
-
-/// Records of one log that a client takes.
-const RECORDS_MAX: usize = 1_000_000;
 
 /// How often, and how far apart, a map page that is not laid down yet is asked for.
 const PAGE_TRIES: u32 = 50;
@@ -86,16 +78,20 @@ pub(crate) async fn look(
     name: &PackageName,
     limits: &Limits,
 ) -> Result<Looked, Error> {
-    let ground = ground(registry, pins, limits).await?;
+    checked(registry, pins, async |logs| look_in(logs, name, limits).await).await
+}
+
+async fn look_in(logs: &Logs<'_>, name: &PackageName, limits: &Limits) -> Result<Looked, Error> {
+    let ground = ground(logs, limits).await?;
     let log = LogName::Package(name.clone());
-    let namespace = ground.namespace(registry, &name.namespace()).await?;
-    let package = fetch_log(registry, ground.size(), &log).await?;
+    let namespace = ground.namespace(&name.namespace()).await?;
+    let package = logs.fetch(&log, ground.size()).await?;
     let layers = check::judge_layers(name, &ground.operator, &namespace, &package)?;
     if package.is_empty() {
-        check_absent(registry, &ground.proven.checkpoint, &log).await?;
+        check_absent(logs.registry, &ground.proven.checkpoint, &log).await?;
     }
     let above = LogName::Namespace(name.namespace());
-    ground.check_included(registry, &[(log, &package), (above, &namespace)]).await?;
+    ground.check_included(&[(log, &package), (above, &namespace)]).await?;
     Ok(Looked { proven: ground.proven, layers, package, pin: ground.pin })
 }
 
@@ -106,10 +102,14 @@ pub(crate) async fn look_namespace(
     name: &Namespace,
     limits: &Limits,
 ) -> Result<Looked, Error> {
-    let ground = ground(registry, pins, limits).await?;
-    let namespace = ground.namespace(registry, name).await?;
+    checked(registry, pins, async |logs| look_namespace_in(logs, name, limits).await).await
+}
+
+async fn look_namespace_in(logs: &Logs<'_>, name: &Namespace, limits: &Limits) -> Result<Looked, Error> {
+    let ground = ground(logs, limits).await?;
+    let namespace = ground.namespace(name).await?;
     let layers = check::judge_namespace(name, &ground.operator, &namespace)?;
-    ground.check_included(registry, &[(LogName::Namespace(name.clone()), &namespace)]).await?;
+    ground.check_included(&[(LogName::Namespace(name.clone()), &namespace)]).await?;
     Ok(Looked { proven: ground.proven, layers, package: Vec::new(), pin: ground.pin })
 }
 
@@ -119,26 +119,44 @@ pub(crate) async fn look_operator(
     pins: &PinStore,
     limits: &Limits,
 ) -> Result<(Proven, State, Pin), Error> {
-    let ground = ground(registry, pins, limits).await?;
-    ground.check_included(registry, &[]).await?;
+    checked(registry, pins, async |logs| look_operator_in(logs, limits).await).await
+}
+
+async fn look_operator_in(logs: &Logs<'_>, limits: &Limits) -> Result<(Proven, State, Pin), Error> {
+    let ground = ground(logs, limits).await?;
+    ground.check_included(&[]).await?;
     let state = check::judge_operator(&ground.operator)?;
     Ok((ground.proven, state, ground.pin))
 }
 
+/// Checks with what is kept of the registry's logs; if that may be why it fails, without.
+async fn checked<T>(
+    registry: &Registry,
+    pins: &PinStore,
+    look: impl AsyncFn(&Logs<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match look(&Logs::known(registry, pins)).await {
+        Err(error) if pins.may_mislead(registry.url(), &error) => look(&Logs::unknown(registry, pins)).await,
+        looked => looked,
+    }
+}
+
 /// What everything else is checked on: a fresh checkpoint that goes on from what was seen, signed by a key that the
 /// operator log gives `commit`.
-struct Ground {
+struct Ground<'a> {
+    logs: &'a Logs<'a>,
     proven: Proven,
     operator: Vec<GivenRecord>,
     /// What to remember of the registry.
     pin: Pin,
 }
 
-async fn ground(registry: &Registry, pins: &PinStore, limits: &Limits) -> Result<Ground, Error> {
-    let pin = pins.load(registry.url())?;
+async fn ground<'a>(logs: &'a Logs<'_>, limits: &Limits) -> Result<Ground<'a>, Error> {
+    let registry = logs.registry;
+    let pin = logs.pins.load(registry.url())?;
     let signed: CheckpointBody = registry.get("/v1/fetch/checkpoint").await?;
     let checkpoint = Checkpoint::from(&signed.contents);
-    let operator = fetch_log(registry, checkpoint.size, &LogName::Operator).await?;
+    let operator = logs.fetch(&LogName::Operator, checkpoint.size).await?;
 
     let root = check::check_root(&operator, pin.as_ref().map(|pin| &pin.root.0))?;
     let authority = check::judge_operator(&operator)?;
@@ -155,33 +173,31 @@ async fn ground(registry: &Registry, pins: &PinStore, limits: &Limits) -> Result
         seen: Some(signed.contents),
     };
     let proven = Proven { checkpoint, checkpoint_key: signed.key_id.0, root, first_use, root_given };
-    Ok(Ground { proven, operator, pin })
+    Ok(Ground { logs, proven, operator, pin })
 }
 
-impl Ground {
+impl Ground<'_> {
     fn size(&self) -> u64 {
         self.proven.checkpoint.size
     }
 
     /// A namespace's records. The map says whether it has owners; a registry that hides them would have to fold another
     /// map.
-    async fn namespace(&self, registry: &Registry, name: &Namespace) -> Result<Vec<GivenRecord>, Error> {
+    async fn namespace(&self, name: &Namespace) -> Result<Vec<GivenRecord>, Error> {
         let log = LogName::Namespace(name.clone());
-        match find_in_map(registry, &self.proven.checkpoint, &log).await? {
-            Some(_) => fetch_log(registry, self.size(), &log).await,
+        match find_in_map(self.logs.registry, &self.proven.checkpoint, &log).await? {
+            Some(_) => self.logs.fetch(&log, self.size()).await,
             None => Ok(Vec::new()),
         }
     }
 
-    /// The operator's records, and those of the logs that have any, are in the log.
-    async fn check_included(
-        &self,
-        registry: &Registry,
-        others: &[(LogName, &Vec<GivenRecord>)],
-    ) -> Result<(), Error> {
+    /// The operator's records, and those of the logs that have any, are in the log: they need not be fetched again.
+    async fn check_included(&self, others: &[(LogName, &Vec<GivenRecord>)]) -> Result<(), Error> {
         let mut logs = vec![(LogName::Operator, &self.operator)];
         logs.extend(others.iter().filter(|(_, records)| !records.is_empty()).cloned());
-        check_included(registry, &self.proven.checkpoint, &logs).await
+        check_included(self.logs.registry, &self.proven.checkpoint, &logs).await?;
+        logs.iter().for_each(|(log, records)| self.logs.keep(log, records));
+        Ok(())
     }
 }
 
@@ -195,50 +211,6 @@ async fn check_absent(registry: &Registry, checkpoint: &Checkpoint, log: &LogNam
             reason: format!("the map holds {record}"),
         }
         .into()),
-    }
-}
-
-/// A log below a tree size, whole; empty if the registry knows none.
-async fn fetch_log(registry: &Registry, size: u64, log: &LogName) -> Result<Vec<GivenRecord>, Error> {
-    let id = Text(log.log_id());
-    let is_operator = *log == LogName::Operator;
-    let (mut records, mut token) = (Vec::new(), None);
-    loop {
-        let others = if is_operator { BTreeMap::new() } else { BTreeMap::from([(id, token.clone())]) };
-        let request = FetchLogsRequest {
-            log_length: size,
-            limit: Some(RECORDS_PER_FETCH),
-            operator: token.clone().filter(|_| is_operator),
-            packages: others,
-        };
-        let page: Result<FetchLogsResponse, Error> = registry.post("/v1/fetch/logs", &request).await;
-        let mut page = match page {
-            Err(error) if is_missing(&error, &id.0) => return Ok(records),
-            page => page?,
-        };
-        let page_of = if is_operator { page.operator } else { page.packages.remove(&id).unwrap_or_default() };
-        let before = records.len();
-        take(&mut records, &mut token, page_of);
-        if records.len() > RECORDS_MAX {
-            return Err(Failure::EndlessData { bytes_max: RECORDS_MAX as u64 }.into());
-        }
-        if !page.more || records.len() == before {
-            return Ok(records);
-        }
-    }
-}
-
-/// Whether the registry says that it has no such log.
-fn is_missing(error: &Error, log: &LogId) -> bool {
-    let Error::Refused { status: 404, message, .. } = error else { return false };
-    let body: Value = serde_json::from_str(message).unwrap_or_default();
-    body["type"] == "log" && body["id"] == log.to_string()
-}
-
-fn take(records: &mut Vec<GivenRecord>, token: &mut Option<String>, page: Vec<PublishedRecord>) {
-    for record in page {
-        *token = Some(record.fetch_token.to_string());
-        records.push(GivenRecord { index: record.registry_index, envelope: record.envelope.into() });
     }
 }
 
@@ -264,7 +236,7 @@ async fn check_consistent(
     Ok(check::check_consistent(&seen, checkpoint, Some(&proof))?)
 }
 
-/// Every record is in the log, and the last one of each log is the latest by the map.
+/// Every record that was not checked before is in the log, and the last one of each log is the latest by the map.
 async fn check_included(
     registry: &Registry,
     checkpoint: &Checkpoint,
@@ -272,7 +244,9 @@ async fn check_included(
 ) -> Result<(), Error> {
     for (log, records) in logs {
         let head = records.last().map(|record| record.index);
-        for piece in records.chunks(LEAVES_PER_PROOF) {
+        // The head once more: the map's proof comes with it.
+        let known = records.iter().take_while(|record| record.checked).count();
+        for piece in records[known.min(records.len().saturating_sub(1))..].chunks(LEAVES_PER_PROOF) {
             let failed = |reason: String| Failure::NotInLog {
                 index: piece.first().map_or(0, |record| record.index),
                 log: log.to_string(),

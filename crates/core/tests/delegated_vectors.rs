@@ -270,7 +270,9 @@ fn the_layers_of_a_package_are_judged_together() {
     let vectors = Vectors::load();
     let records = |log: &str| -> Vec<GivenRecord> {
         let of_it = vectors.records.iter().filter(|given| given.log.as_str() == log);
-        of_it.map(|given| GivenRecord { index: given.index, envelope: given.envelope.clone() }).collect()
+        of_it
+            .map(|given| GivenRecord { index: given.index, envelope: given.envelope.clone(), checked: false })
+            .collect()
     };
     let judge =
         |name: &str| judge_layers(&name.parse().unwrap(), &records(""), &records("acme"), &records(name));

@@ -129,7 +129,8 @@ impl Engine {
                 Envelope::sign(accepted.log.layer(), contents.clone(), &key(2)).unwrap()
             }
         };
-        self.given.push((accepted.log.clone(), GivenRecord { index: accepted.index, envelope }));
+        self.given
+            .push((accepted.log.clone(), GivenRecord { index: accepted.index, envelope, checked: false }));
     }
 
     fn releases(&self, log: &str) -> &Releases {

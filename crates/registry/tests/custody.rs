@@ -56,7 +56,7 @@ async fn judged(registry: &Registry, name: &str) -> Layers {
         Ok(page) => page
             .records
             .into_iter()
-            .map(|record| GivenRecord { index: record.index, envelope: record.envelope })
+            .map(|record| GivenRecord { index: record.index, envelope: record.envelope, checked: false })
             .collect(),
         Err(Error::UnknownLog { .. }) => Vec::new(),
         Err(error) => panic!("{error}"),

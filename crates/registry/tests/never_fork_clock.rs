@@ -53,6 +53,7 @@ async fn records(registry: &Registry, log: LogId) -> Vec<GivenRecord> {
     let given = |record: wargate_registry::PublishedRecord| GivenRecord {
         index: record.index,
         envelope: record.envelope,
+        checked: false,
     };
     page.map(|page| page.records.into_iter().map(given).collect()).unwrap_or_default()
 }

@@ -86,7 +86,7 @@ async fn read_all(reader: &Reader, size: u64) -> Read {
                 (name, Vec::new())
             });
             assert_eq!(envelope.record_id(known.0.layer()), id);
-            known.1.push(GivenRecord { index: index * 256 + at as u64, envelope });
+            known.1.push(GivenRecord { index: index * 256 + at as u64, envelope, checked: false });
         }
         read.leaves.extend(hashes);
     }

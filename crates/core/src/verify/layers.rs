@@ -115,12 +115,12 @@ impl Layers {
                 let claimed = self.namespace.head().map(|_| namespace.clone());
                 let facts = Facts { claimed: claimed.into_iter().collect(), ..Facts::default() };
                 let context = Context { facts: Some(&facts), ..Context::default() };
-                let changes = self.operator.judge(&context, &record.envelope).map_err(refused)?;
+                let changes = record.judge(&self.operator, &context).map_err(refused)?;
                 changes.takedowns.iter().for_each(|said| self.takedowns.follow(said));
                 self.operator = changes.state;
             }
             LogName::Namespace(_) => {
-                let changes = self.namespace.judge(&context, &record.envelope).map_err(refused)?;
+                let changes = record.judge(&self.namespace, &context).map_err(refused)?;
                 self.recoveries.extend(recovery(&changes));
                 self.namespace = changes.state;
             }
@@ -131,13 +131,13 @@ impl Layers {
                 };
                 self.package = Some(match begun {
                     PackageLog::V1(mut state) => {
-                        judge_v1_record(&mut state, &record.envelope).map_err(failed)?;
+                        judge_v1_record(&mut state, record).map_err(failed)?;
                         PackageLog::V1(state)
                     }
                     PackageLog::Delegated { state, mut facts } => {
                         let namespace = Some(&self.namespace);
                         let context = Context { namespace, facts: Some(&facts), ..context };
-                        let changes = state.judge(&context, &record.envelope).map_err(refused)?;
+                        let changes = record.judge(&state, &context).map_err(refused)?;
                         facts.follow(&changes);
                         self.recoveries.extend(recovery(&changes));
                         PackageLog::Delegated { state: changes.state, facts }

@@ -97,7 +97,7 @@ async fn records(registry: &Registry, log: LogId) -> Vec<GivenRecord> {
         Ok(page) => page
             .records
             .into_iter()
-            .map(|record| GivenRecord { index: record.index, envelope: record.envelope })
+            .map(|record| GivenRecord { index: record.index, envelope: record.envelope, checked: false })
             .collect(),
         Err(Error::UnknownLog { .. }) => Vec::new(),
         Err(error) => panic!("{error}"),

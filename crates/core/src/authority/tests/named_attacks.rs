@@ -331,7 +331,7 @@ fn a_v1_log_started_in_a_claimed_namespace() {
         let of = |log: &LogName| -> Vec<GivenRecord> {
             world.given.iter().filter(|(of, _)| of == log).map(|(_, record)| record.clone()).collect()
         };
-        let own = [GivenRecord { index, envelope: envelope.clone() }];
+        let own = [GivenRecord { index, envelope: envelope.clone(), checked: false }];
         judge_layers(&name, &of(&LogName::Operator), &of(&acme()), &own)
     };
     assert!(matches!(judge(&world, 10).unwrap_err(), Failure::Downgrade { .. }));

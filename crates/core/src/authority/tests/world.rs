@@ -152,7 +152,7 @@ impl World {
             }
         }
         let index = self.given.len() as u64;
-        self.given.push((log.clone(), GivenRecord { index, envelope }));
+        self.given.push((log.clone(), GivenRecord { index, envelope, checked: false }));
         self.follow(log, judged);
         entries
     }
