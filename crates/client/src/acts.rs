@@ -53,31 +53,26 @@ pub async fn bench(
     log: &LogName,
     limits: &Limits,
 ) -> Result<(Bench, Proven), Error> {
-    let (operator, namespace, own, proven, pin) = match log {
+    let (operator, own, proven, pin) = match log {
         LogName::Operator => {
             let (proven, operator, pin) = look_operator(registry, pins, limits).await?;
             let own = Some((operator.clone(), Facts::default()));
-            (operator, None, own, proven, pin)
+            (operator, own, proven, pin)
         }
         LogName::Namespace(name) => {
             let looked = look_namespace(registry, pins, name, limits).await?;
             let Layers { operator, namespace, .. } = looked.layers;
             let own = namespace.head().is_some().then(|| (namespace, Facts::default()));
-            (operator, None, own, looked.proven, looked.pin)
+            (operator, own, looked.proven, looked.pin)
         }
         LogName::Package(name) => {
             let looked = look(registry, pins, name, limits).await?;
-            let Layers { operator, namespace, package, .. } = looked.layers;
-            let own = match package {
-                Some(PackageLog::Delegated { state, facts }) => Some((state, *facts)),
-                Some(PackageLog::V1(_)) => return Err(v1(name)),
-                None => None,
-            };
-            (operator, Some(namespace), own, looked.proven, looked.pin)
+            pins.keep(&looked.pin)?;
+            return Ok((Bench::of_package(name, &looked.proven, looked.layers)?, looked.proven));
         }
     };
     pins.keep(&pin)?;
-    Ok((Bench { log: log.clone(), root: Some(proven.root), operator, namespace, own }, proven))
+    Ok((Bench { log: log.clone(), root: Some(proven.root), operator, namespace: None, own }, proven))
 }
 
 fn v1(name: &PackageName) -> Error {
@@ -91,6 +86,18 @@ impl Bench {
     pub fn of_no_registry() -> Self {
         let operator = State::empty(LogName::Operator);
         Self { log: LogName::Operator, root: None, operator, namespace: None, own: None }
+    }
+
+    /// What an act on a package is judged by.
+    pub(crate) fn of_package(name: &PackageName, proven: &Proven, layers: Layers) -> Result<Self, Error> {
+        let Layers { operator, namespace, package, .. } = layers;
+        let own = match package {
+            Some(PackageLog::Delegated { state, facts }) => Some((state, *facts)),
+            Some(PackageLog::V1(_)) => return Err(v1(name)),
+            None => None,
+        };
+        let log = LogName::Package(name.clone());
+        Ok(Self { log, root: Some(proven.root), operator, namespace: Some(namespace), own })
     }
 
     /// The log's state; `None` if it has not begun.
@@ -125,9 +132,11 @@ impl Bench {
         self.own.as_ref().and_then(|(_, facts)| facts.releases.get(version))
     }
 
-    /// The earliest time that the record may have.
-    fn earliest(&self) -> Time {
-        earliest([Some(&self.operator), self.namespace.as_ref(), self.state()])
+    /// The earliest time that the record may have: no record is dated before those that it builds on, the heads of its log
+    /// and of those above. They are dated in milliseconds, by another clock.
+    pub(crate) fn earliest(&self) -> Time {
+        let logs = [Some(&self.operator), self.namespace.as_ref(), self.state()];
+        logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
     }
 
     /// An act of these steps that may be done from `not_before` to `not_after`.
@@ -147,23 +156,32 @@ impl Bench {
         endorsements: &[Endorsement],
         time: Time,
     ) -> Result<Option<Refusal>, Refusal> {
-        let empty = (State::empty(self.log.clone()), Facts::default());
-        let (state, facts) = self.own.as_ref().unwrap_or(&empty);
-        let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
-        let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
-        let context = Context { operator, namespace, facts: Some(facts) };
-        let commit_key = self.commit_key(act, time)?;
-        let Weighed::Proposed(authority::Proposal { lacks, .. }) =
-            state.weigh(&context, time.max(self.earliest()), act, endorsements, &commit_key)?
-        else {
-            return Ok(None);
-        };
+        let Some(lacks) = self.weigh(act, endorsements, time)? else { return Ok(None) };
         let owners = if self.own.is_none() { lacking_owners(act, endorsements)? } else { None };
         match (owners, &lacks) {
             (Some(lacks), _) => Ok(Some(lacks)),
             (None, Refusal::Threshold { step: "Init", .. }) if self.registry_may_start(time) => Ok(None),
             (None, _) => Ok(Some(lacks)),
         }
+    }
+
+    /// The same by the endorsements alone, whatever the registry may add.
+    pub(crate) fn weigh(
+        &self,
+        act: &[u8],
+        endorsements: &[Endorsement],
+        time: Time,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let empty = (State::empty(self.log.clone()), Facts::default());
+        let (state, facts) = self.own.as_ref().unwrap_or(&empty);
+        let operator = Some(&self.operator).filter(|_| self.log != LogName::Operator);
+        let namespace = self.namespace.as_ref().filter(|namespace| namespace.head().is_some());
+        let context = Context { operator, namespace, facts: Some(facts) };
+        let commit_key = self.commit_key(act, time)?;
+        Ok(match state.weigh(&context, time.max(self.earliest()), act, endorsements, &commit_key)? {
+            Weighed::Carried(_) => None,
+            Weighed::Proposed(authority::Proposal { lacks, .. }) => Some(lacks),
+        })
     }
 
     /// The key that will sign the record: one that can now, or one that an act of the operator lets in (again).
@@ -205,12 +223,6 @@ impl Bench {
         };
         self.state().into_iter().chain(self.above()).flat_map(of)
     }
-}
-
-/// No record is dated before those that it builds on: the heads of its log and of those above. They are dated in
-/// milliseconds, by another clock.
-pub(crate) fn earliest(logs: [Option<&State>; 3]) -> Time {
-    logs.into_iter().flatten().filter_map(State::head_time).max().unwrap_or(Time::from_seconds(0))
 }
 
 /// What is missing of the agreement of the owners that an Init names.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use semver::Version;
 use wargate_core::act::{self, Act, Endorsement, Release, Step};
-use wargate_core::authority::{self, Context, Refusal, State, Weighed};
+use wargate_core::authority::{Refusal, State};
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
 use wargate_core::key::{KeyId, Signer};
@@ -21,7 +21,7 @@ use wargate_wire::api::{
 };
 use wargate_wire::text::Base64;
 
-use crate::acts::{PROPOSAL_WINDOW_SECONDS, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS, earliest};
+use crate::acts::{Bench, PROPOSAL_WINDOW_SECONDS, WINDOW_AFTER_SECONDS, WINDOW_BEFORE_SECONDS};
 use crate::error::Error;
 use crate::fetch::Registry;
 use crate::package::Proven;
@@ -122,14 +122,10 @@ pub async fn prepare<S: Signer>(
     if is_released(&layers, &release, &digest)? {
         return Ok(Preparation::Before(proven));
     }
+    let bench = Bench::of_package(&release.name, &proven, layers)?;
     let now = seconds(limits.now_seconds);
-    let own = match &layers.package {
-        Some(PackageLog::Delegated { state, .. }) => Some(state),
-        _ => None,
-    };
-    let time = earliest([Some(&layers.operator), Some(&layers.namespace), own]).max(now);
-    let start = match &layers.package {
-        None => start(&layers, &release.name, &key.public().id(), time)?,
+    let start = match bench.state() {
+        None => start(&bench, &release.name, &key.public().id(), bench.earliest().max(now))?,
         Some(_) => Start::default(),
     };
     let step = Step::Release(Release {
@@ -154,7 +150,7 @@ pub async fn prepare<S: Signer>(
         |bytes: &[u8]| act::endorse(bytes, key).map_err(|error| Error::Sign { reason: error.to_string() });
     let mut bytes = act.encode();
     let mut endorsement = sign(&bytes)?;
-    let lacks = check_allowed(&layers, &release, &bytes, &endorsement, time)?;
+    let lacks = check_allowed(&bench, &release, &bytes, &endorsement, now)?;
     if lacks.is_some() {
         act.not_after = now.plus_seconds(PROPOSAL_WINDOW_SECONDS);
         bytes = act.encode();
@@ -209,32 +205,32 @@ fn is_released(layers: &Layers, release: &NewRelease, digest: &Digest) -> Result
 }
 
 /// Rule 7: who has a say in the start of a package, and whether that can be had.
-fn start(layers: &Layers, name: &PackageName, key: &KeyId, time: Time) -> Result<Start, Error> {
+fn start(bench: &Bench, name: &PackageName, key: &KeyId, time: Time) -> Result<Start, Error> {
     let registry: BTreeSet<KeyId> =
-        layers.operator.publishing_keys(time).map(wargate_core::key::PublicKey::id).collect();
-    let namespace = name.namespace();
-    if layers.namespace.head().is_none() {
-        if layers.operator.define_covers(&namespace, &registry, time) {
+        bench.operator.publishing_keys(time).map(wargate_core::key::PublicKey::id).collect();
+    let parent = name.namespace();
+    let Some(namespace) = bench.above().filter(|above| above.head().is_some()) else {
+        if bench.operator.define_covers(&parent, &registry, time) {
             return Ok(Start { package: true, namespace: true, needs_registry: true });
         }
         return Err(cannot(format!(
-            "the namespace `{namespace}` is not claimed, and this registry starts none by itself: ask its operator"
+            "the namespace `{parent}` is not claimed, and this registry starts none by itself: ask its operator"
         )));
-    }
-    let covers = |keys: &BTreeSet<KeyId>| layers.namespace.init_covers(name.name(), keys, time);
+    };
+    let covers = |keys: &BTreeSet<KeyId>| namespace.init_covers(name.name(), keys, time);
     let needs_registry = !covers(&BTreeSet::from([*key]));
     if needs_registry && !covers(&registry) {
         return Err(cannot(format!(
-            "the owners of the namespace `{namespace}` start its packages, and key {key} is none of them; they are {}",
-            owners(&layers.namespace)
+            "the owners of the namespace `{parent}` start its packages, and key {key} is none of them; they are {}",
+            owners(namespace)
         )));
     }
     Ok(Start { package: true, namespace: false, needs_registry })
 }
 
-/// Judges the act as the registry will, as far as what is proven goes: what it lacks, if others must agree too.
+/// What the act lacks, if others must agree too; of a package that begins, [`start`] said it.
 fn check_allowed(
-    layers: &Layers,
+    bench: &Bench,
     release: &NewRelease,
     act: &[u8],
     endorsement: &Endorsement,
@@ -246,24 +242,12 @@ fn check_allowed(
             release.version
         )));
     }
-    let Some(PackageLog::Delegated { state, facts }) = &layers.package else { return Ok(None) };
-    let commit_key = layers.operator.commit_keys(time).next();
-    let commit_key =
-        commit_key.ok_or_else(|| cannot("no key of this registry can sign records now".to_owned()))?;
-    let context =
-        Context { operator: Some(&layers.operator), namespace: Some(&layers.namespace), facts: Some(facts) };
-    let endorsements = std::slice::from_ref(endorsement);
-    let refusal = match state.weigh(&context, time, act, endorsements, &commit_key.id()) {
-        Ok(Weighed::Carried(_)) => return Ok(None),
+    let Some(state) = bench.state() else { return Ok(None) };
+    let refusal = match bench.weigh(act, std::slice::from_ref(endorsement), time) {
+        Ok(None) => return Ok(None),
         // One of several who must agree.
-        Ok(Weighed::Proposed(authority::Proposal {
-            lacks: lacks @ Refusal::Threshold { found: 1.., .. },
-            ..
-        })) => {
-            return Ok(Some(lacks));
-        }
-        Ok(Weighed::Proposed(authority::Proposal { lacks, .. })) => lacks,
-        Err(refusal) => refusal,
+        Ok(Some(lacks @ Refusal::Threshold { found: 1.., .. })) => return Ok(Some(lacks)),
+        Ok(Some(refusal)) | Err(refusal) => refusal,
     };
     Err(cannot(format!(
         "key {} may not: {refusal}; the owners of `{}` are {}",
