@@ -14,7 +14,7 @@ use wargate_wire::warg::WargError;
 
 use crate::limits::JSON_BODY_BYTES_MAX;
 use crate::listen::ClientAddress;
-use crate::metrics::REQUEST_SECONDS;
+use crate::metrics::note_request;
 
 pub(crate) mod body;
 pub(crate) mod cors;
@@ -110,8 +110,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
     let elapsed = start.elapsed();
-    let labels = [("route", route.to_owned()), ("status", status.to_string())];
-    metrics::histogram!(REQUEST_SECONDS, &labels).record(elapsed.as_secs_f64());
+    note_request(route, status, elapsed.as_secs_f64());
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if status >= 500 {
         tracing::warn!(client, %method, route, status, micros, "answered with a failure");

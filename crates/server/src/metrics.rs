@@ -1,7 +1,10 @@
 //! Prometheus metrics: one recorder a process, whoever mounts the doors.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use metrics::Histogram;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::limits::METRICS_UPKEEP_INTERVAL;
@@ -10,13 +13,32 @@ use crate::limits::METRICS_UPKEEP_INTERVAL;
 const LATENCY_BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
 /// The name of the latency histogram.
-pub(crate) const REQUEST_SECONDS: &str = "wargate_http_request_seconds";
+const REQUEST_SECONDS: &str = "wargate_http_request_seconds";
 
 /// Renders what was measured.
 #[derive(Clone)]
 pub(crate) struct Metrics(Option<PrometheusHandle>);
 
 static SHARED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+thread_local! {
+    /// By route and status: to find a histogram by its labels costs more than what a small request needs.
+    static REQUESTS: RefCell<HashMap<u16, HashMap<String, Histogram>>> = RefCell::default();
+}
+
+/// Measures a request. The route is one of the router's, never what a client sent.
+pub(crate) fn note_request(route: &str, status: u16, seconds: f64) {
+    REQUESTS.with_borrow_mut(|by_status| {
+        let by_route = by_status.entry(status).or_default();
+        if let Some(known) = by_route.get(route) {
+            return known.record(seconds);
+        }
+        let labels = [("route", route.to_owned()), ("status", status.to_string())];
+        let histogram = metrics::histogram!(REQUEST_SECONDS, &labels);
+        histogram.record(seconds);
+        by_route.insert(route.to_owned(), histogram);
+    });
+}
 
 impl Metrics {
     /// The process's recorder, installed at the first call. An embedder that installed its own keeps it, and

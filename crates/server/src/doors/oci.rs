@@ -3,8 +3,9 @@
 //! Names hold slashes and may hold the words of the endpoints, so routes are told apart here, from the right end of the
 //! path, and not by the router.
 
+use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_registry::{Error, Repository};
 use wargate_wire::oci::challenge::Challenge;
@@ -26,38 +27,37 @@ mod uploads;
 use error::Failed;
 
 /// Says to old clients which protocol this is.
-const API_VERSION: &str = "docker-distribution-api-version";
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// The digest of what a reply is about.
-const CONTENT_DIGEST: &str = "docker-content-digest";
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// One request to `/v2/…`.
 pub(crate) async fn door(door: Door, request: Request) -> Response {
-    let headers = request.headers().clone();
+    let base = base_url(&door, request.headers());
     let outcome = match path::parse(request.uri().path()) {
-        Ok(route) => answer(&door, &route, request).await,
+        Ok(route) => answer(&door, &base, &route, request).await,
         Err(error) => Err(OciError::from(error).into()),
     };
-    let mut response = outcome.unwrap_or_else(|failed| refuse_failed(&door, &headers, failed));
+    let mut response = outcome.unwrap_or_else(|failed| refuse_failed(&base, failed));
     response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     response
 }
 
 /// The registry's refusal in this door's words.
 pub(crate) fn refuse(door: &Door, headers: &HeaderMap, error: Error) -> Response {
-    refuse_failed(door, headers, error::of(error))
+    refuse_failed(&base_url(door, headers), error::of(error))
 }
 
 /// What failed, and, if it takes a token, where to get one: one challenge, on the host that was asked.
-fn refuse_failed(door: &Door, headers: &HeaderMap, mut failed: Failed) -> Response {
+fn refuse_failed(base: &str, mut failed: Failed) -> Response {
     let wanted = failed.wanted();
     let mut response = failed.into_response();
     response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     if response.status() == StatusCode::UNAUTHORIZED {
-        let base = base_url(door, headers);
         let challenge = Challenge::Bearer {
             realm: format!("{base}/v2/token"),
-            service: Some(host_of(&base).to_owned()),
+            service: Some(host_of(base).to_owned()),
             scope: wanted.as_ref().map(|wanted| wanted.scope.to_string()),
         };
         let mut text = challenge.to_string();
@@ -69,8 +69,8 @@ fn refuse_failed(door: &Door, headers: &HeaderMap, mut failed: Failed) -> Respon
     response
 }
 
-async fn answer(door: &Door, route: &Route, request: Request) -> Result<Response, Failed> {
-    check_length(door, route, &request)?;
+async fn answer(door: &Door, base: &str, route: &Route, request: Request) -> Result<Response, Failed> {
+    check_length(base, route)?;
     let repository = |name: &RepositoryName| door.registry.repository(name.clone());
     let method = request.method().clone();
     let reads = method == Method::GET || method == Method::HEAD;
@@ -113,7 +113,7 @@ async fn answer(door: &Door, route: &Route, request: Request) -> Result<Response
 }
 
 /// Clients write host, slash and name as one text of at most 255 bytes ("Grammar and routing").
-fn check_length(door: &Door, route: &Route, request: &Request) -> Result<(), Failed> {
+fn check_length(base: &str, route: &Route) -> Result<(), Failed> {
     let (Route::Blob { name, .. }
     | Route::Manifest { name, .. }
     | Route::Uploads { name }
@@ -123,8 +123,7 @@ fn check_length(door: &Door, route: &Route, request: &Request) -> Result<(), Fai
     else {
         return Ok(());
     };
-    let url = base_url(door, request.headers());
-    let host = host_of(&url);
+    let host = host_of(base);
     let bytes = host.len() + 1 + name.as_str().len();
     if bytes <= REPOSITORY_NAME_BYTES_MAX {
         return Ok(());
@@ -144,6 +143,29 @@ fn created(route: &Route, digest: &ContentDigest) -> Response {
     insert(&mut response, header::LOCATION, &route.to_string());
     insert(&mut response, CONTENT_DIGEST, &digest.to_string());
     response
+}
+
+/// What bytes are known by: their digest, and that as an entity tag.
+struct Known(Bytes);
+
+impl Known {
+    fn by(digest: &ContentDigest) -> Self {
+        Self(format!("\"{digest}\"").into())
+    }
+
+    fn etag(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Says it in an answer; both headers share the text.
+    fn tell(self, response: &mut Response) {
+        let digest = self.0.slice(1..self.0.len() - 1);
+        for (name, text) in [(header::ETAG, self.0), (CONTENT_DIGEST, digest)] {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
 }
 
 /// Sets a header whose text is made of parsed names and numbers.

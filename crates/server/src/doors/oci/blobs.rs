@@ -7,8 +7,8 @@ use wargate_registry::Repository;
 use wargate_wire::oci::error::{Code, OciError};
 use wargate_wire::oci::reference::ContentDigest;
 
+use super::Known;
 use super::error::{self, Failed};
-use super::{CONTENT_DIGEST, insert};
 use crate::http::range::Piece;
 use crate::http::{self, IMMUTABLE};
 
@@ -22,10 +22,10 @@ pub(super) async fn get(
     // Who asks whether it is here may push a manifest that names it.
     let blob = if is_head { repository.leased_blob(digest).await } else { repository.blob(digest).await };
     let blob = blob.map_err(error::of)?;
-    let etag = format!("\"{digest}\"");
-    if http::not_modified(headers, &etag) {
-        let mut response = (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
-        insert(&mut response, CONTENT_DIGEST, &digest.to_string());
+    let known = Known::by(digest);
+    if http::not_modified(headers, known.etag()) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        known.tell(&mut response);
         return Ok(response);
     }
     let Some(piece) = Piece::asked(headers, blob.size) else {
@@ -40,7 +40,6 @@ pub(super) async fn get(
     let mut response = piece.reply("application/octet-stream", body);
     http::untrusted(response.headers_mut());
     response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
-    insert(&mut response, header::ETAG, &etag);
-    insert(&mut response, CONTENT_DIGEST, &digest.to_string());
+    known.tell(&mut response);
     Ok(response)
 }

@@ -14,7 +14,7 @@ use wargate_wire::oci::query::Query;
 use wargate_wire::oci::reference::{ContentDigest, Reference, Tag};
 
 use super::error::{self, Failed};
-use super::{CONTENT_DIGEST, created, insert};
+use super::{Known, created, insert};
 use crate::http::body::read_whole;
 use crate::http::{self, IMMUTABLE};
 use crate::limits::RELEASE_WAIT;
@@ -25,6 +25,9 @@ const SUBJECT: &str = "oci-subject";
 
 /// A tag that a push by digest made.
 const TAG: &str = "oci-tag";
+
+/// Headers of an answer with a manifest, and some that layers add: room made once.
+const HEADERS_OF_ONE: usize = 16;
 
 /// Tags that one push by digest may make.
 const TAGS_PER_PUSH_MAX: usize = 50;
@@ -40,17 +43,17 @@ pub(super) async fn get(
         Reference::Digest(digest) => *digest,
         Reference::Tag(_) => found.named,
     };
-    let etag = format!("\"{digest}\"");
-    let mut response = if http::not_modified(headers, &etag) {
+    let known = Known::by(&digest);
+    let mut response = if http::not_modified(headers, known.etag()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Response::new(Body::from(found.bytes));
+        response.headers_mut().reserve(HEADERS_OF_ONE);
         insert(&mut response, header::CONTENT_TYPE, &found.media_type);
         http::untrusted(response.headers_mut());
         response
     };
-    insert(&mut response, header::ETAG, &etag);
-    insert(&mut response, CONTENT_DIGEST, &digest.to_string());
+    known.tell(&mut response);
     let caching = match reference {
         Reference::Digest(_) => IMMUTABLE,
         Reference::Tag(_) => HeaderValue::from_static("no-cache"),

@@ -18,6 +18,7 @@ use wargate_wire::oci::scope::ResourceScope;
 use super::error::{self, Failed};
 use super::refuse_failed;
 use crate::access::Credentials;
+use crate::doors::warg::base_url;
 use crate::http::body::read_whole;
 use crate::http::json as json_reply;
 use crate::limits::{SCOPES_PER_REQUEST_MAX, TOKEN_FORM_BYTES_MAX};
@@ -34,7 +35,7 @@ pub(crate) async fn ask(door: Door, headers: HeaderMap, RawQuery(query): RawQuer
             _ => None,
         })
     });
-    outcome.unwrap_or_else(|failed| refuse_failed(&door, &headers, failed))
+    outcome.unwrap_or_else(|failed| refuse_failed(&base_url(&door, &headers), failed))
 }
 
 /// `POST /v2/token`: who asks stands in the form.
@@ -42,7 +43,7 @@ pub(crate) async fn submit(door: Door, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     match submitted(&door, &parts.headers, body).await {
         Ok(response) => response,
-        Err(failed) => refuse_failed(&door, &parts.headers, failed),
+        Err(failed) => refuse_failed(&base_url(&door, &parts.headers), failed),
     }
 }
 
