@@ -1,5 +1,6 @@
 //! Fetching a package and checking everything about it, in the order of the client rules (`DESIGN.md`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wargate_core::authority::State;
@@ -66,7 +67,7 @@ pub(crate) struct Looked {
     pub(crate) proven: Proven,
     pub(crate) layers: Layers,
     /// The package's records.
-    pub(crate) package: Vec<GivenRecord>,
+    pub(crate) package: Arc<Vec<GivenRecord>>,
     /// What to remember of the registry.
     pub(crate) pin: Pin,
 }
@@ -81,18 +82,39 @@ pub(crate) async fn look(
     checked(registry, pins, async |logs| look_in(logs, name, limits).await).await
 }
 
-async fn look_in(logs: &Logs<'_>, name: &PackageName, limits: &Limits) -> Result<Looked, Error> {
-    let ground = ground(logs, limits).await?;
+async fn look_in(known: &Logs<'_>, name: &PackageName, limits: &Limits) -> Result<Looked, Error> {
+    let ground = ground(known, limits).await?;
     let log = LogName::Package(name.clone());
     let namespace = ground.namespace(&name.namespace()).await?;
-    let package = logs.fetch(&log, ground.size()).await?;
-    let layers = check::judge_layers(name, &ground.operator, &namespace, &package)?;
-    if package.is_empty() {
-        check_absent(logs.registry, &ground.proven.checkpoint, &log).await?;
-    }
+    let package = known.fetch(&log, ground.size()).await?;
+    let (namespace, package) = (Arc::new(namespace), Arc::new(package));
+    let judging = {
+        let (name, operator) = (name.clone(), ground.operator.clone());
+        let (namespace, package) = (namespace.clone(), package.clone());
+        beside(move || check::judge_layers(&name, &operator, &namespace, &package))
+    };
     let above = LogName::Namespace(name.namespace());
-    ground.check_included(&[(log, &package), (above, &namespace)]).await?;
+    let logs = [(log.clone(), &*package), (above, &*namespace)];
+    let proving = async {
+        if package.is_empty() {
+            check_absent(known.registry, &ground.proven.checkpoint, &log).await?;
+        }
+        ground.check_included(&logs).await
+    };
+    let (judged, proven) = tokio::join!(judging, proving);
+    let layers = judged?;
+    proven?;
+    ground.keep(&logs);
     Ok(Looked { proven: ground.proven, layers, package, pin: ground.pin })
+}
+
+/// Judging is work for a processor, proving waits for the registry: both at once.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // Nobody aborts it: it panicked.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// The same for a namespace alone, whose log may not have begun.
@@ -109,8 +131,10 @@ async fn look_namespace_in(logs: &Logs<'_>, name: &Namespace, limits: &Limits) -
     let ground = ground(logs, limits).await?;
     let namespace = ground.namespace(name).await?;
     let layers = check::judge_namespace(name, &ground.operator, &namespace)?;
-    ground.check_included(&[(LogName::Namespace(name.clone()), &namespace)]).await?;
-    Ok(Looked { proven: ground.proven, layers, package: Vec::new(), pin: ground.pin })
+    let logs = [(LogName::Namespace(name.clone()), &namespace)];
+    ground.check_included(&logs).await?;
+    ground.keep(&logs);
+    Ok(Looked { proven: ground.proven, layers, package: Arc::default(), pin: ground.pin })
 }
 
 /// The operator log alone.
@@ -126,6 +150,7 @@ async fn look_operator_in(logs: &Logs<'_>, limits: &Limits) -> Result<(Proven, S
     let ground = ground(logs, limits).await?;
     ground.check_included(&[]).await?;
     let state = check::judge_operator(&ground.operator)?;
+    ground.keep(&[]);
     Ok((ground.proven, state, ground.pin))
 }
 
@@ -191,13 +216,17 @@ impl Ground<'_> {
         }
     }
 
-    /// The operator's records, and those of the logs that have any, are in the log: they need not be fetched again.
+    /// The operator's records, and those of the logs that have any, are in the log.
     async fn check_included(&self, others: &[(LogName, &Vec<GivenRecord>)]) -> Result<(), Error> {
         let mut logs = vec![(LogName::Operator, &self.operator)];
         logs.extend(others.iter().filter(|(_, records)| !records.is_empty()).cloned());
-        check_included(self.logs.registry, &self.proven.checkpoint, &logs).await?;
-        logs.iter().for_each(|(log, records)| self.logs.keep(log, records));
-        Ok(())
+        check_included(self.logs.registry, &self.proven.checkpoint, &logs).await
+    }
+
+    /// Keeps what was checked: it need not be fetched again.
+    fn keep(&self, others: &[(LogName, &Vec<GivenRecord>)]) {
+        self.logs.keep(&LogName::Operator, &self.operator);
+        others.iter().for_each(|(log, records)| self.logs.keep(log, records));
     }
 }
 
