@@ -46,6 +46,13 @@ pub(crate) struct DebianProgram {
 /// The recorder of the tests that cut the power.
 pub(crate) const STRACE: DebianProgram = DebianProgram { path: "/usr/bin/strace", package: "strace" };
 
+/// A system's keyring, the bus on which it is asked, and a program of others' that looks into it.
+const KEYRING: [DebianProgram; 3] = [
+    DebianProgram { path: "/usr/bin/dbus-run-session", package: "dbus-daemon" },
+    DebianProgram { path: "/usr/bin/gnome-keyring-daemon", package: "gnome-keyring" },
+    DebianProgram { path: "/usr/bin/secret-tool", package: "libsecret-tools" },
+];
+
 impl DebianProgram {
     pub(crate) fn is_absent(&self) -> bool {
         !Path::new(self.path).is_file()
@@ -74,6 +81,17 @@ pub(crate) fn install_recorder() -> Result<()> {
     match absent_of_debian(&[&STRACE])?.first() {
         Some(program) => {
             run::not_done("power cuts NOT tested", &format!("root can install Debian's {}", program.package))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Installs the keyring of the tests of keys, if that can be done.
+fn install_keyring() -> Result<()> {
+    let absent = absent_of_debian(&KEYRING.each_ref())?;
+    match absent.first() {
+        Some(program) => {
+            run::not_done("the keyring NOT tested", &format!("root can install Debian's {}", program.package))
         }
         None => Ok(()),
     }
@@ -134,7 +152,8 @@ pub(crate) fn install_all() -> Result<()> {
     std::fs::create_dir_all(&install_root)
         .with_context(|| format!("could not create the cache {}", install_root.display()))?;
     ALL.iter().try_for_each(Tool::install)?;
-    install_recorder()
+    install_recorder()?;
+    install_keyring()
 }
 
 fn install_root() -> Result<PathBuf> {

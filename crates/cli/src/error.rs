@@ -65,6 +65,11 @@ impl CommandError {
         self
     }
 
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What it is as JSON, for `--json`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         serde_json::json!({ "ok": false, "code": self.kind.code(), "message": self.message, "hints": self.hints })

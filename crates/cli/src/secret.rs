@@ -1,15 +1,10 @@
-//! A person's own key: where it lies, how it is encrypted, and who is asked for the passphrase.
+//! A person's own key: where it lies, and who is asked for its passphrase.
 //!
-//! A key file holds the key's secret text, encrypted with a passphrase in the age format, armored: the `age` tool can
-//! open it too. A file without a passphrase holds the text alone. Or the key is nowhere here, and a command signs.
+//! It lies in a key file, in the system's keyring, or nowhere here, and a command signs.
 
-use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
-use age::{DecryptError, scrypt};
 use clap::Args;
 use wargate_core::key::{Algorithm, PublicKey, SecretKey, Signature, Signer};
 
@@ -18,10 +13,14 @@ use crate::error::CommandError;
 use crate::keys::random;
 
 mod command;
-mod import;
+mod file;
+pub(crate) mod keyring;
+mod pem;
+mod stub;
 
 use command::SigningCommand;
-pub(crate) use import::import;
+pub(crate) use file::{KeyFile, write, write_stub};
+pub(crate) use stub::{Keeper, Stub};
 
 /// The variable that holds a key's secret text, for machines.
 const KEY_VARIABLE: &str = "WARGATE_KEY";
@@ -29,16 +28,10 @@ const KEY_VARIABLE: &str = "WARGATE_KEY";
 /// The variable that holds a key file's passphrase.
 const PASSPHRASE_VARIABLE: &str = "WARGATE_KEY_PASSPHRASE";
 
-/// What an encrypted key file begins with.
-const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
-
-/// Largest key file, in bytes.
-pub(crate) const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
-
 /// Which key to sign with.
 #[derive(Debug, Args)]
 pub(crate) struct KeyArg {
-    /// The key file; without it WARGATE_KEY may hold a key's secret text [default: ~/.config/wargate/key.age]
+    /// The key file; without it WARGATE_KEY may hold a key's secret text [default: key.age or key.stub in ~/.config/wargate]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// A command line that signs instead: it reads the bytes, and prints the signature
@@ -76,27 +69,57 @@ impl Signer for OwnKey {
     }
 }
 
+/// Where a key was found; nobody was asked for anything yet.
+pub(crate) enum Found {
+    /// In no file.
+    Key(OwnKey),
+    /// In a file.
+    File(KeyFile),
+}
+
+impl Found {
+    /// The key, for whoever may use it.
+    pub(crate) fn open(self) -> Result<OwnKey, CommandError> {
+        match self {
+            Self::Key(key) => Ok(key),
+            Self::File(file) => file.open(),
+        }
+    }
+}
+
 impl KeyArg {
     /// The key: of the command, else of the file, else of the environment, else of the default file.
     pub(crate) fn load(&self) -> Result<OwnKey, CommandError> {
+        self.find()?.open()
+    }
+
+    /// Where the key is.
+    pub(crate) fn find(&self) -> Result<Found, CommandError> {
         if let (Some(line), Some(public)) = (&self.sign_with, &self.public_key) {
-            return Ok(OwnKey::Elsewhere(SigningCommand::new(line, public.clone())));
+            return Ok(Found::Key(OwnKey::Elsewhere(SigningCommand::new(line, public.clone()))));
         }
         if let Some(path) = &self.key {
-            return read(path).map(OwnKey::Here);
+            return KeyFile::read(path).map(Found::File);
         }
         if let Some(text) = variable(KEY_VARIABLE)? {
             let key = text.trim().parse().map_err(|error: wargate_core::key::KeyError| {
                 CommandError::config(format!("{KEY_VARIABLE}: {error}"))
             })?;
-            return Ok(OwnKey::Here(key));
+            return Ok(Found::Key(OwnKey::Here(key)));
         }
-        let path = default_path()?;
-        if !path.exists() {
-            return Err(CommandError::config(format!("there is no key at `{}`", path.display()))
-                .hint("`wargate key new` makes one; --key names another file"));
+        let mut there = default_paths()?.into_iter().filter(|path| path.exists());
+        match (there.next(), there.next()) {
+            (Some(path), None) => KeyFile::read(&path).map(Found::File),
+            (Some(one), Some(other)) => {
+                let (one, other) = (one.display(), other.display());
+                Err(CommandError::config(format!("both `{one}` and `{other}` are there"))
+                    .hint("--key names one"))
+            }
+            (None, _) => {
+                Err(CommandError::config(format!("there is no key in `{}`", default_folder()?.display()))
+                    .hint("`wargate key new` makes one; --key names another file"))
+            }
         }
-        read(&path).map(OwnKey::Here)
     }
 }
 
@@ -117,16 +140,17 @@ pub(crate) fn config_folder() -> Option<PathBuf> {
     of("XDG_CONFIG_HOME").or_else(|| of("HOME").map(|home| home.join(".config")))
 }
 
-/// Where a key is kept unless said otherwise.
-pub(crate) fn default_path() -> Result<PathBuf, CommandError> {
+/// The folder of keys unless said otherwise.
+pub(crate) fn default_folder() -> Result<PathBuf, CommandError> {
     let folder = config_folder()
         .ok_or_else(|| CommandError::config("there is no folder for keys: set HOME, or name a file"))?;
-    Ok(folder.join("wargate/key.age"))
+    Ok(folder.join("wargate"))
 }
 
-/// The folder of that file.
-pub(crate) fn default_folder() -> Result<PathBuf, CommandError> {
-    default_path().map(|path| path.parent().unwrap_or(Path::new(".")).to_owned())
+/// Where a key is kept unless said otherwise: in the first, or by the second elsewhere. Only one of them is there.
+pub(crate) fn default_paths() -> Result<[PathBuf; 2], CommandError> {
+    let folder = default_folder()?;
+    Ok(["key.age", "key.stub"].map(|name| folder.join(name)))
 }
 
 /// Makes a key.
@@ -137,98 +161,6 @@ pub(crate) fn make(algorithm: Algorithm) -> Result<SecretKey, CommandError> {
             return Ok(key);
         }
     }
-}
-
-/// Writes a key into a new file; with a passphrase, encrypted.
-pub(crate) fn write(
-    path: &Path,
-    key: &SecretKey,
-    passphrase: Option<SecretString>,
-) -> Result<(), CommandError> {
-    let failed =
-        |cause: String| CommandError::config(format!("couldn't write the key `{}`: {cause}", path.display()));
-    let mut text = key.to_secret_text();
-    text.push('\n');
-    if let Some(passphrase) = passphrase {
-        text = age::encrypt_and_armor(&scrypt::Recipient::new(passphrase), text.as_bytes())
-            .map_err(|error| failed(error.to_string()))?;
-    }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-    }
-    // Never over another key.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = file.map_err(|error| failed(error.to_string()).hint("--output names another file"))?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.map_err(|error| {
-        // Half a key is none.
-        let _ = std::fs::remove_file(path);
-        failed(error.to_string())
-    })
-}
-
-/// Puts a passphrase before the key of a plain file: the encrypted file takes its place, whole or not at all.
-pub(crate) fn encrypt(path: &Path, key: &SecretKey, passphrase: SecretString) -> Result<(), CommandError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".encrypted");
-    let beside = path.with_file_name(name);
-    write(&beside, key, Some(passphrase))?;
-    std::fs::rename(&beside, path).map_err(|error| {
-        let _ = std::fs::remove_file(&beside);
-        CommandError::config(format!("couldn't write the key `{}`: {error}", path.display()))
-    })
-}
-
-/// A key file's bytes as they lie there.
-pub(crate) struct KeyFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
-}
-
-impl KeyFile {
-    /// Reads a file.
-    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
-        let mut bytes = Vec::new();
-        let file = Self { path: path.to_owned(), bytes: Vec::new() };
-        std::fs::File::open(path)
-            .and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes))
-            .map_err(|error| file.failed(&error.to_string()))?;
-        Ok(Self { bytes, ..file })
-    }
-
-    /// Whether a passphrase opens it.
-    pub(crate) fn is_encrypted(&self) -> bool {
-        self.bytes.trim_ascii_start().starts_with(ARMOR)
-    }
-
-    /// The key in it, for whoever has its passphrase, if it has one.
-    pub(crate) fn open(&self) -> Result<SecretKey, CommandError> {
-        if !self.is_encrypted() {
-            return self.parse(&self.bytes);
-        }
-        let identity = scrypt::Identity::new(passphrase(&self.path)?);
-        let bytes = age::decrypt(&identity, &self.bytes).map_err(|error| match error {
-            DecryptError::DecryptionFailed
-            | DecryptError::KeyDecryptionFailed
-            | DecryptError::NoMatchingKeys => self.failed("the passphrase is wrong"),
-            other => self.failed(&other.to_string()),
-        })?;
-        self.parse(&bytes)
-    }
-
-    fn parse(&self, bytes: &[u8]) -> Result<SecretKey, CommandError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| self.failed("it is no key file"))?;
-        text.trim().parse().map_err(|error: wargate_core::key::KeyError| self.failed(&error.to_string()))
-    }
-
-    fn failed(&self, cause: &str) -> CommandError {
-        CommandError::config(format!("couldn't read the key `{}`: {cause}", self.path.display()))
-    }
-}
-
-/// Reads a key file, and asks for its passphrase if it has one.
-pub(crate) fn read(path: &Path) -> Result<SecretKey, CommandError> {
-    KeyFile::read(path)?.open()
 }
 
 fn ask(prompt: &str) -> Result<SecretString, CommandError> {

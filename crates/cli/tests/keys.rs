@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 
 use base64::Engine as _;
@@ -100,7 +101,7 @@ fn what_is_no_key_is_refused_and_not_repeated() {
         assert!(!text(&refused.stderr).contains("BwcHBwcH"), "the secret is repeated");
         assert!(!folder.path().join("own.age").exists());
     }
-    assert_refused(&run(folder.path(), &["key", "import", "absent"]), 1, &["couldn't read `absent`"]);
+    assert_refused(&run(folder.path(), &["key", "import", "absent"]), 1, &["couldn't read the key `absent`"]);
 }
 
 #[test]
@@ -190,4 +191,76 @@ fn a_command_signs_with_a_key_that_is_kept_elsewhere() {
     );
     let yank = ["yank", "acme:hello@1.0.0", "--sign-with", sign, "--public-key", &public];
     assert!(scene.wargate(&yank).output().unwrap().status.success());
+}
+
+#[test]
+fn a_file_names_the_command_that_signs() {
+    let scene = Scene::new();
+    let home = scene.home.path();
+    let pair = KeyPair::generate().unwrap();
+    let public = public_text(&pair);
+    std::fs::write(scene.path("kept.pem"), pair.serialize_pem()).unwrap();
+    std::fs::write(scene.path("hello.wasm"), module(b"hello")).unwrap();
+    let sign = "echo ecdsa-p256:$(openssl dgst -sha256 -sign kept.pem | base64 -w0)";
+    let import = ["key", "import", "--sign-with", sign, "--public-key", &public];
+    let told = ok(home, &[&import[..], &["--json"]].concat());
+    assert_eq!((part(&told, "publicKey"), part(&told, "signWith")), (public.clone(), sign.to_owned()));
+    let stub = scene.path(".config/wargate/key.stub");
+    let kept = std::fs::read_to_string(&stub).unwrap();
+    assert_eq!(kept, format!("version = 1\npublic_key = \"{public}\"\nsign_with = \"{sign}\"\n"));
+    assert_refused(&run(home, &import), 1, &["key.stub` is there already"]);
+
+    let wargate = |args: &[&str]| scene.wargate(args).output().unwrap();
+    let list = text(&wargate(&["key", "list"]).stdout);
+    assert!(list.ends_with(&format!("key.stub  command  {public}  {sign}\n")), "{list}");
+    let list: Value = serde_json::from_slice(&wargate(&["key", "list", "--json"]).stdout).unwrap();
+    assert_eq!(list["keys"][0]["kept"], "command", "{list}");
+    let show = text(&wargate(&["key", "show"]).stdout);
+    assert!(show.contains(&public) && show.contains(sign), "{show}");
+    // As the key that is at hand, and by its name.
+    let publish = wargate(&["publish", "hello.wasm", "acme:hello@1.0.0"]);
+    assert!(publish.status.success(), "{}", text(&publish.stderr));
+    let named = stub.to_str().unwrap();
+    let yank = wargate(&["yank", "acme:hello@1.0.0", "--key", named]);
+    assert!(yank.status.success(), "{}", text(&yank.stderr));
+
+    assert_refused(&run(home, &["key", "encrypt", named]), 1, &["nothing to encrypt", "openssl"]);
+    let copy = ["key", "import", named, "--output", "copy.age"];
+    assert_refused(&run(home, &copy), 1, &["only the command that it names has the key"]);
+    let key = home.join(".config/wargate/key.age");
+    std::fs::write(&key, "").unwrap();
+    assert_refused(&wargate(&["key", "show"]), 1, &["both", "key.age", "key.stub", "--key"]);
+    std::fs::remove_file(key).unwrap();
+}
+
+#[test]
+fn a_file_that_others_may_write_runs_nothing() {
+    let scene = Scene::new();
+    std::fs::write(scene.path("hello.wasm"), module(b"hello")).unwrap();
+    let public = public_text(&KeyPair::generate().unwrap());
+    let import = ["key", "import", "--sign-with", "touch ran", "--public-key", &public];
+    ok(scene.home.path(), &import);
+    let stub = scene.path(".config/wargate/key.stub");
+    let publish = || scene.wargate(&["publish", "hello.wasm", "acme:hello@1.0.0"]).output().unwrap();
+    std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o664)).unwrap();
+    let said = ["error[config]", "others may write it (mode 664)", "chmod go-w"];
+    assert_refused(&publish(), 1, &said);
+    assert!(!scene.path("ran").exists());
+    let list = scene.wargate(&["key", "list"]).output().unwrap();
+    assert!(list.status.success() && text(&list.stdout).contains("refused"), "{}", text(&list.stdout));
+
+    std::fs::set_permissions(&stub, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_refused(&publish(), 1, &["gave no signature"]);
+    assert!(scene.path("ran").exists(), "the command can be seen to run");
+}
+
+#[test]
+fn a_key_file_that_is_too_large_is_refused_whole() {
+    let folder = tempdir().unwrap();
+    let key = SecretKey::from_bytes(Algorithm::EcdsaP256, [7; 32]).unwrap().to_secret_text();
+    for (spaces, is_taken) in [(64 * 1024 - key.len(), true), (64 * 1024 - key.len() + 1, false)] {
+        std::fs::write(folder.path().join("own.key"), format!("{key}{}", " ".repeat(spaces))).unwrap();
+        let shown = run(folder.path(), &["key", "show", "--key", "own.key"]);
+        assert_eq!(shown.status.success(), is_taken, "{}", text(&shown.stderr));
+    }
 }

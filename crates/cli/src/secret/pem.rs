@@ -4,19 +4,21 @@ use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
-use wargate_core::key::{Algorithm, KeyError, SecretKey};
+use wargate_core::key::{Algorithm, SecretKey};
 
 use crate::error::CommandError;
 
 /// What a PEM file has in its first lines.
-const PEM: &str = "-----BEGIN ";
+const PEM: &[u8] = b"-----BEGIN ";
 
-/// Reads a key from its own secret text, or from PEM: PKCS#8, or SEC1 for P-256.
-pub(crate) fn import(text: &str) -> Result<SecretKey, CommandError> {
-    if !text.contains(PEM) {
-        return text.trim().parse().map_err(|error: KeyError| CommandError::config(error.to_string()));
-    }
-    let der = PrivateKeyDer::from_pem_slice(text.as_bytes())
+/// Whether bytes are PEM; other words may stand before it.
+pub(crate) fn is_pem(bytes: &[u8]) -> bool {
+    bytes.windows(PEM.len()).any(|part| part == PEM)
+}
+
+/// Reads a key from PEM: PKCS#8, or SEC1 for P-256.
+pub(crate) fn import(bytes: &[u8]) -> Result<SecretKey, CommandError> {
+    let der = PrivateKeyDer::from_pem_slice(bytes)
         .map_err(|error| CommandError::config(format!("it is no private key in PEM: {error}")))?;
     from_der(der.secret_der()).ok_or_else(|| {
         CommandError::config("it is neither a P-256 nor an Ed25519 key")
