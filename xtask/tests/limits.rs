@@ -45,6 +45,8 @@
 //! | pending a log 32 | `PENDING_PER_LOG_MAX` | `so_many_records_of_a_log_are_pending` |
 //! | floor of free space | `FREE_BYTES_FLOOR` | `below_the_floor_nothing_is_taken_and_above_it_all_is` |
 //! | connections at once | `CONNECTIONS_MAX` | `without_descriptors_it_waits_for_some_and_loses_nothing` |
+//! | key file 64 KiB | `KEY_FILE_BYTES_MAX` | `a_key_file_that_is_too_large_is_refused_whole` |
+//! | answer of a keyring | `ANSWER_TIMEOUT` | `without_a_keyring_it_is_said_what_to_do_instead_and_all_else_is_as_ever` |
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's failure")]
 

@@ -7,10 +7,11 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use support::author::module;
@@ -18,7 +19,7 @@ use support::ceremony::part;
 use support::scene::Scene;
 use support::{assert_refused, text, wargate_under};
 use tempfile::{TempDir, tempdir};
-use wargate_core::key::SecretKey;
+use wargate_core::key::{Algorithm, SecretKey};
 
 /// Starts a session with the keyring that the home folder holds, open or closed, and runs a command in it.
 const UNLOCKED: &str =
@@ -96,13 +97,16 @@ impl Home {
         text(&output.stdout)
     }
 
-    /// Another program's look at what the keyring has under a key.
-    fn secret_tool(&self, verb: &str, public: &str) -> String {
+    /// What another program does to what the keyring has under a key, and what it says.
+    fn secret_tool(&self, verb: &[&str], public: &str, input: &str) -> String {
         let mut command = Command::new("dbus-run-session");
-        command.args(["--", "sh", "-c", UNLOCKED, "sh", "secret-tool", verb]);
+        command.args(["--", "sh", "-c", UNLOCKED, "sh", "secret-tool"]).args(verb);
         command.args(["service", "wargate", "username", public]);
         self.at_home(&mut command);
-        text(&command.output().unwrap().stdout)
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        text(&child.wait_with_output().unwrap().stdout)
     }
 }
 
@@ -120,7 +124,7 @@ fn a_key_in_the_keyring_signs_and_comes_out_only_when_asked() {
     let kept = std::fs::read_to_string(&stub).unwrap();
     assert_eq!(kept, format!("version = 1\npublic_key = \"{public}\"\nkept_in = \"keyring\"\n"));
     // What others see of it is the key's own text.
-    let secret: SecretKey = home.secret_tool("lookup", &public).parse().unwrap();
+    let secret: SecretKey = home.secret_tool(&["lookup"], &public, "").parse().unwrap();
     assert_eq!(secret.public().to_string(), public);
 
     // Neither needs the keyring.
@@ -150,7 +154,7 @@ fn a_key_in_the_keyring_signs_and_comes_out_only_when_asked() {
     std::fs::rename(home.path().join("copy.age"), other.path().join("copy.age")).unwrap();
     let moved = other.ok(&["key", "import", "copy.age", "--keyring", "--json"]);
     assert_eq!(part(&moved, "publicKey"), public);
-    let moved: SecretKey = other.secret_tool("lookup", &public).parse().unwrap();
+    let moved: SecretKey = other.secret_tool(&["lookup"], &public, "").parse().unwrap();
     assert_eq!(moved.public().to_string(), public);
 }
 
@@ -165,8 +169,13 @@ fn a_keyring_that_does_not_give_the_key_says_why_at_once() {
     let locked = ["keyring is locked", "no screen", "gnome-keyring-daemon --unlock"];
     assert_refused(&home.within(LOCKED, &copy), 1, &locked);
     assert_refused(&home.within(LOCKED, &["key", "new", "--keyring", "--output", "b.stub"]), 1, &locked);
-    home.secret_tool("clear", &public);
+    home.secret_tool(&["clear"], &public, "");
     assert_refused(&home.within(UNLOCKED, &copy), 1, &["the system's keyring has no key", &public]);
+    let other = SecretKey::from_bytes(Algorithm::Ed25519, [7; 32]).unwrap().to_secret_text();
+    home.secret_tool(&["store", "--label=other"], &public, &other);
+    let refused = home.within(UNLOCKED, &copy);
+    assert_refused(&refused, 1, &["what the system's keyring keeps for", &public, "is not that key"]);
+    assert!(!text(&refused.stderr).contains("BwcHBwcH"), "the secret is repeated");
     for name in ["copy.age", "b.stub"] {
         assert!(!home.path().join(name).exists(), "{name}");
     }
