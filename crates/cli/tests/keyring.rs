@@ -21,14 +21,14 @@ use support::{assert_refused, text, wargate_under};
 use tempfile::{TempDir, tempdir};
 use wargate_core::key::{Algorithm, SecretKey};
 
-/// Starts a session with the keyring that the home folder holds, open or closed, and runs a command in it.
-const UNLOCKED: &str =
-    "printf keyring | gnome-keyring-daemon --unlock --components=secrets >&2 && exec \"$@\"";
-const LOCKED: &str = "gnome-keyring-daemon --start --components=secrets </dev/null >&2 && exec \"$@\"";
+/// Starts the keyring that the home folder holds, open or closed, and runs a command once it answers.
+const UNLOCKED: &str = "printf keyring | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1";
+const LOCKED: &str = "gnome-keyring-daemon --start --components=secrets </dev/null >/dev/null 2>&1";
+const THEN: &str = "for _ in $(seq 600); do secret-tool search service none >/dev/null 2>&1 && break; sleep 0.1; done; exec \"$@\"";
 
 const STUB: &str = ".config/wargate/key.stub";
 
-/// A bus on which nothing can be started.
+/// A bus that starts nothing by itself: what it started could outlive the session, and hold a test's pipes open.
 const BARE_BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -58,7 +58,14 @@ impl Home {
         let run = home.path().join("run");
         std::fs::create_dir(&run).unwrap();
         std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::write(home.path().join("bus.conf"), BARE_BUS).unwrap();
         home
+    }
+
+    /// The words that begin a session.
+    fn session(&self) -> [String; 3] {
+        let config = format!("--config-file={}", self.path().join("bus.conf").display());
+        ["dbus-run-session".to_owned(), config, "--".to_owned()]
     }
 
     fn path(&self) -> &Path {
@@ -85,9 +92,12 @@ impl Home {
         command
     }
 
-    /// `wargate` in a session.
-    fn within(&self, session: &str, args: &[&str]) -> Output {
-        self.wargate(&["dbus-run-session", "--", "sh", "-c", session, "sh"], args).output().unwrap()
+    /// `wargate` in a session with a keyring.
+    fn within(&self, keyring: &str, args: &[&str]) -> Output {
+        let session = self.session();
+        let [run, config, end] = session.each_ref().map(String::as_str);
+        let script = format!("{keyring}; {THEN}");
+        self.wargate(&[run, config, end, "sh", "-c", &script, "sh"], args).output().unwrap()
     }
 
     #[track_caller]
@@ -99,8 +109,11 @@ impl Home {
 
     /// What another program does to what the keyring has under a key, and what it says.
     fn secret_tool(&self, verb: &[&str], public: &str, input: &str) -> String {
-        let mut command = Command::new("dbus-run-session");
-        command.args(["--", "sh", "-c", UNLOCKED, "sh", "secret-tool"]).args(verb);
+        let [run, config, end] = self.session();
+        let mut command = Command::new(run);
+        command
+            .args([&config, &end, "sh", "-c", &format!("{UNLOCKED}; {THEN}"), "sh", "secret-tool"])
+            .args(verb);
         command.args(["service", "wargate", "username", public]);
         self.at_home(&mut command);
         let mut child =
@@ -187,9 +200,6 @@ fn without_a_keyring_it_is_said_what_to_do_instead_and_all_else_is_as_ever() {
     let home = Home::new();
     let silent = home.path().join("silent");
     let _listener = UnixListener::bind(&silent).unwrap();
-    let bare = home.path().join("bare.conf");
-    std::fs::write(&bare, BARE_BUS).unwrap();
-    let bare = format!("--config-file={}", bare.display());
     let make = ["key", "new", "--keyring", "--json"];
     let mut buses = vec![
         home.wargate(&[], &make),
@@ -198,7 +208,7 @@ fn without_a_keyring_it_is_said_what_to_do_instead_and_all_else_is_as_ever() {
         home.wargate(&["env", &format!("DBUS_SESSION_BUS_ADDRESS=unix:path={}", silent.display())], &make),
     ];
     if has_keyring() {
-        buses.push(home.wargate(&["dbus-run-session", &bare, "--"], &make));
+        buses.push(home.wargate(&home.session().each_ref().map(String::as_str), &make));
     }
     for mut command in buses {
         let output = command.output().unwrap();
