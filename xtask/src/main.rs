@@ -12,6 +12,7 @@ mod checkout;
 mod clients;
 mod conformance;
 mod fuzz;
+mod mutants;
 mod pages;
 mod power;
 mod run;
@@ -56,6 +57,9 @@ usage: cargo xtask CHORE
   fuzz [TARGET...] [--seconds N] [--keep]
           the fuzz targets, all or some, for N seconds each (60); --keep takes a part of what was learned into
           fuzz/corpus
+  mutants [PATTERN...]
+          small faults put into the judge of acts, each of which a test must catch: all (two hours), or those whose
+          name, as `FILE:LINE:COLUMN: WHAT`, holds one of the texts, such as `judge.rs` or `in State::carry`
   tutorial ceremony
           the commands of docs/ceremony.md, as they stand there, with a fresh server, `wkg` and `warg`
   tools   only fetch and build the pinned programs that `test` needs
@@ -77,6 +81,9 @@ fn main() -> ExitCode {
         ["tools"] => tools::install_all().and_then(|()| clients::fetch()),
         ["fuzz", ref rest @ ..] if fuzz::Plan::parse(rest).is_some() => {
             fuzz::Plan::parse(rest).map_or(Ok(()), fuzz::run)
+        }
+        ["mutants", ref patterns @ ..] if !patterns.iter().any(|word| word.starts_with('-')) => {
+            mutants::run(patterns)
         }
         ["bench", "publish"] => bench::publish(),
         ["bench", "inspect"] => bench::inspect(),

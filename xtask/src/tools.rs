@@ -29,6 +29,10 @@ pub(crate) const WKG: Tool = Tool { package: "wkg", version: "0.16.1", program: 
 /// Licences, bans and sources of the dependency graph.
 pub(crate) const CARGO_DENY: Tool = Tool { package: "cargo-deny", version: "0.20.2", program: "cargo-deny" };
 
+/// What puts small faults into our code, each of which a test must catch.
+pub(crate) const CARGO_MUTANTS: Tool =
+    Tool { package: "cargo-mutants", version: "27.1.0", program: "cargo-mutants" };
+
 /// The reference registry, which the benchmarks measure against.
 pub(crate) const WARG_SERVER: Tool =
     Tool { package: "warg-server", version: "0.10.0", program: "warg-server" };
@@ -97,12 +101,19 @@ fn install_keyring() -> Result<()> {
     }
 }
 
+/// Those that `test` needs.
 const ALL: &[Tool] = &[WARG, WKG, CARGO_DENY];
 
 impl Tool {
     /// Where the program is once it is installed.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         Ok(install_root()?.join("bin").join(self.program))
+    }
+
+    /// Installs one that only a long form needs, if it is missing; where it is.
+    pub(crate) fn installed(&self) -> Result<PathBuf> {
+        self.install()?;
+        self.path()
     }
 
     /// Installs a peer for the benchmarks, built as for production; where the program is. No test needs one.
@@ -127,6 +138,8 @@ impl Tool {
 
     fn install(&self) -> Result<()> {
         let install_root = install_root()?;
+        std::fs::create_dir_all(&install_root)
+            .with_context(|| format!("could not create the cache {}", install_root.display()))?;
         if self.is_installed(&install_root) {
             println!("{} {} is present", self.package, self.version);
             return Ok(());
@@ -148,9 +161,6 @@ impl Tool {
 
 /// Installs what is missing.
 pub(crate) fn install_all() -> Result<()> {
-    let install_root = install_root()?;
-    std::fs::create_dir_all(&install_root)
-        .with_context(|| format!("could not create the cache {}", install_root.display()))?;
     ALL.iter().try_for_each(Tool::install)?;
     install_recorder()?;
     install_keyring()
