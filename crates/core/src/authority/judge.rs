@@ -386,8 +386,9 @@ impl State {
 
     /// An act is used once: its digest is remembered until its window ends.
     fn remember(&mut self, act: Option<Digest>, until: Time, time: Time) -> Result<(), Refusal> {
-        if self.used.values().any(|until| *until < time) {
-            Arc::make_mut(&mut self.used).retain(|_, until| *until >= time);
+        let is_open = |until: &Time| *until >= time;
+        if !self.used.values().all(is_open) {
+            Arc::make_mut(&mut self.used).retain(|_, until| is_open(until));
         }
         if let Some(act) = act {
             Arc::make_mut(&mut self.used).insert(act, until);
