@@ -72,10 +72,10 @@ impl State {
             let name = &role.name;
             return Err(refused(format!("role `{name}` is live: its powers, scope, depth and parent stay")));
         }
-        if grant.not_after.is_some() {
+        if let Some(end) = grant.not_after {
             let parent = parent.ok_or_else(|| refused(format!("role `{OWNER}` does not end")))?;
-            check_end(grant.not_after, parent, doing.time)?;
-            role.not_after = grant.not_after;
+            check_end(end, parent, doing.time)?;
+            role.not_after = Some(end);
         }
         role.keys.extend(keys.iter().map(|(id, key)| (*id, key.clone())));
         if grant.threshold > 0 {
@@ -105,7 +105,9 @@ impl State {
         let powers = attenuate_powers(&grant.powers, parent)?;
         let scope = attenuate_scope(&grant.scope, &powers, parent)?;
         let not_after = grant.not_after.or(parent.not_after);
-        check_end(not_after, parent, doing.time)?;
+        if let Some(end) = not_after {
+            check_end(end, parent, doing.time)?;
+        }
         Ok(Role {
             name: grant.role.clone(),
             made: id,
@@ -157,15 +159,14 @@ fn check_threshold(threshold: u32, keys: usize) -> Result<(), Refusal> {
 
 /// A child ends no later than its parent. A role that is dead at birth would put keys into v1 fields that never
 /// held `commit`, so that is refused too.
-fn check_end(child: Option<Time>, parent: &Role, now: Time) -> Result<(), Refusal> {
-    match (child, parent.not_after) {
-        (None, Some(_)) => Err(refused("it ends later than the role that it hangs under")),
-        (Some(child), Some(parent)) if child > parent => {
-            Err(refused("it ends later than the role that it hangs under"))
-        }
-        (Some(child), _) if child < now => Err(refused("it would end before the record's time")),
-        _ => Ok(()),
+fn check_end(end: Time, parent: &Role, now: Time) -> Result<(), Refusal> {
+    if parent.not_after.is_some_and(|parent| end > parent) {
+        return Err(refused("it ends later than the role that it hangs under"));
     }
+    if end < now {
+        return Err(refused("it would end before the record's time"));
+    }
+    Ok(())
 }
 
 fn attenuate_powers(named: &[Power], parent: &Role) -> Result<BTreeSet<Power>, Refusal> {
