@@ -237,10 +237,23 @@ fn only_a_commit_key_is_named_to_sign_what_is_carried() {
 }
 
 #[test]
-fn an_act_that_fills_a_record_is_refused_before_it_is_carried() {
+fn an_act_is_carried_as_long_as_its_record_leaves_room_for_the_envelope() {
+    const ROOM: usize = 256;
+    let max = crate::envelope::ENVELOPE_BYTES_MAX;
     let mut world = World::released();
-    let reason = "x".repeat(crate::envelope::ENVELOPE_BYTES_MAX - 500);
     world.run(&hello(), vec![release("1.2.0")], &[CI]).unwrap();
-    let yank = Step::Yank { version: "1.2.0".parse().unwrap(), reason };
-    refuses(world.run(&hello(), vec![yank], &[ALICE]), "at most 65536 are allowed");
+    let mut carry = |reason_bytes: usize| {
+        let step = Step::Yank { version: "1.2.0".parse().unwrap(), reason: "x".repeat(reason_bytes) };
+        let act = world.act(&hello(), vec![step]).encode();
+        world.try_carry(&hello(), &act, &endorsed(&act, &[ALICE]))
+    };
+    let with_short_reason = max - 2_000;
+    let rest = carry(with_short_reason).unwrap().contents.len() - with_short_reason;
+    let fits = carry(max - ROOM - rest).unwrap();
+    assert_eq!(fits.contents.len(), max - ROOM);
+    let envelope = Envelope::sign(Layer::Package, fits.contents.into(), &key(COMMIT)).unwrap();
+    assert!(envelope.encode().len() <= max);
+    for reason_bytes in [max - ROOM - rest + 1, max - 500] {
+        refuses(carry(reason_bytes), "at most 65536 are allowed");
+    }
 }
