@@ -157,6 +157,9 @@ fn a_version_is_kept_back_by_what_was_said_last_of_it_and_by_what_was_of_its_pac
         assert!(!all.touches(&"acme:other".parse().unwrap(), now));
     }
     assert!(!all.is_empty(), "a quarantine that is over");
+    let (over, one_more) = (said(Some(&two), false, Some(50)), said(Some(&one), false, None));
+    let one_less = said(Some(&one), true, None);
+    assert_eq!(Takedowns::from_iter([over, one_more, one_less]), all);
     all.follow(&said(Some(&two), true, None));
     assert!(all.is_empty());
     let words = said(Some(&one), false, Some(100)).to_string();

@@ -203,6 +203,11 @@ fn a_row_that_does_not_hang_together_is_refused() {
     refuses(&|state| roles(state)[1].parent = Some(state.roles[2].made), "role's parent");
     refuses(&|state| roles(state)[1].parent = Some(state.roles[1].made), "role's parent");
     refuses(&|state| roles(state)[1].parent = None, "role's parent");
+    refuses(
+        &|state| (roles(state)[1].parent, roles(state)[1].name) = (None, OWNER.to_owned()),
+        "role's parent",
+    );
+    refuses(&|state| roles(state)[0].name = "other".to_owned(), "role's parent");
     refuses(&|state| roles(state)[0].parent = Some(state.roles[1].made), "role's parent");
     refuses(&|state| roles(state)[1].made = state.roles[0].made, "role's parent");
     refuses(&|state| state.head = None, "head");
