@@ -15,6 +15,7 @@ use role::Scope;
 mod annotations;
 mod attacks;
 mod carriers;
+mod claims;
 mod guards;
 mod layers;
 mod model;
@@ -26,6 +27,8 @@ mod recoveries;
 mod releases;
 mod replay;
 mod revocations;
+mod rows;
+mod told;
 mod world;
 
 const START: Time = Time::from_seconds(1_800_000_000);
@@ -151,6 +154,17 @@ fn the_first_act_gives_what_it_says() {
     let owner = log.state.role(OWNER).unwrap();
     let handed_on = [Power::Define, Power::Recover, Power::Import, Power::Takedown];
     assert_eq!((owner.depth, owner.powers.clone()), (DEPTH_MAX, handed_on.into()));
+}
+
+#[test]
+fn the_first_act_may_be_done_from_a_minute_before_it_was_made_to_ten_after() {
+    let act = genesis();
+    assert_eq!((act.not_before, act.not_after), (START.plus_seconds(-60), START.plus_seconds(600)));
+}
+
+#[test]
+fn a_commit_key_that_others_reach_lives_180_days() {
+    assert_eq!(COMMIT_SECONDS_MAX, 180 * DAY);
 }
 
 #[test]
