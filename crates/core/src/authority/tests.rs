@@ -28,6 +28,7 @@ mod releases;
 mod replay;
 mod revocations;
 mod rows;
+mod scopes;
 mod told;
 mod world;
 

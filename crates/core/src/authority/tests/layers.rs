@@ -182,25 +182,6 @@ fn admit_is_remembered_by_name_and_key() {
     refuses(world.run(&acme(), vec![release("1.0.0")], &[50, 51]), "it is no step of a log such as acme");
 }
 
-#[test]
-fn a_scope_is_of_versions_in_a_package_and_of_names_elsewhere() {
-    let (of_names, of_versions) = (names(&["a*"]), versions(&[">=1.0.0 <2.0.0"]));
-    let of_each = |power, seeds: &'static [u8], words: [&'static str; 2]| {
-        let role =
-            |scope: &Scope| vec![Step::Grant(Grant { scope: scope.clone(), ..grant("x", &[90], &[power]) })];
-        vec![(role(&of_names), seeds, words[0]), (role(&of_versions), seeds, words[1])]
-    };
-    let world = World::released();
-    let elsewhere = ["", "its scope is of versions, here it is of names"];
-    tries(&world, &LogName::Operator, of_each(Power::Define, &[1, 2], elsewhere));
-    tries(&world, &acme(), of_each(Power::Init, &ACME, elsewhere));
-    tries(
-        &world,
-        &hello(),
-        of_each(Power::Release, &[ALICE], ["its scope is of names, here it is of versions", ""]),
-    );
-}
-
 /// Who judges may hand over the wrong logs, or ones that have not begun.
 #[test]
 fn only_the_logs_above_have_a_say_and_only_once_they_have_begun() {
