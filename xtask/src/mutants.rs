@@ -1,8 +1,8 @@
 //! `cargo xtask mutants`: small faults put into the judge of acts, one after another; a test of it must fail at each.
 //!
-//! cargo-mutants makes them in a copy of the checkout. Only the core's own tests of `authority` are run, with fewer
-//! random logs than usual, so that one takes some ten seconds. A mutant that makes a test run out of time or memory is
-//! caught by that. What was built and said lies in `target/mutants`.
+//! cargo-mutants makes them in a copy of the checkout. Only the core's own tests of acts are run, with fewer random logs
+//! than usual, so that one takes some ten seconds. A mutant that makes a test run out of time or memory is caught by
+//! that. What was built and said lies in `target/mutants`.
 
 use std::fmt;
 use std::path::Path;
@@ -13,11 +13,16 @@ use anyhow::{Context, Result, bail};
 use crate::run::command;
 use crate::{checkout, tools};
 
-/// What is mutated: the judge of acts.
-const FILES: [&str; 2] = ["crates/core/src/authority.rs", "crates/core/src/authority/*.rs"];
+/// What is mutated: the judge of acts, and the powers and scopes that it compares.
+const FILES: [&str; 4] = [
+    "crates/core/src/authority.rs",
+    "crates/core/src/authority/*.rs",
+    "crates/core/src/act/power.rs",
+    "crates/core/src/act/scope.rs",
+];
 
-/// The tests that judge it.
-const TESTS: &str = "authority";
+/// The tests that judge it, as words of their names.
+const TESTS: [&str; 2] = ["authority", "act::"];
 
 /// Mutants that no test can catch, since they change nothing that could be seen: the file, the name, and why.
 const EQUIVALENT: &[(&str, &str, &str)] = &[];
@@ -144,7 +149,9 @@ fn mutate(program: &Path, work: &Path, patterns: &[&str]) -> Command {
         "--cargo-arg=--lib".to_owned(),
         "--jobs=1".to_owned(),
     ]);
-    mutate.arg("--output").arg(work).args(["--", TESTS]);
+    // cargo takes one word for itself, and hands on what follows a second mark.
+    let [first, second] = TESTS;
+    mutate.arg("--output").arg(work).args(["--", first, "--", second]);
     mutate.env("CARGO_TARGET_DIR", work.join("build")).env("CARGO_INCREMENTAL", "1");
     mutate.env("WARGATE_LOGS", LOGS).env("PROPTEST_CASES", CASES).env("RUST_BACKTRACE", "0");
     mutate
