@@ -189,4 +189,8 @@ fn only_commit_keys_stand_in_the_operators_v1_fields() {
     let known: Vec<&KeyId> = log.state.v1_keys().collect();
     let ids: BTreeSet<KeyId> = publics(&[COMMIT, 5]).iter().map(PublicKey::id).collect();
     assert_eq!(known, ids.iter().collect::<Vec<_>>());
+    for seed in [1, COMMIT, 5, PUBLISHING, 31, 35, 40] {
+        let id = key(seed).public().id();
+        assert_eq!(log.state.knows_in_v1(&id), ids.contains(&id), "{seed}");
+    }
 }
