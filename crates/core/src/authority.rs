@@ -373,8 +373,7 @@ impl State {
     #[must_use]
     pub fn commit_end(&self, key: &KeyId) -> Option<Time> {
         let role = |role: &&Role| role.powers.contains(&Power::Commit) && role.keys.contains_key(key);
-        let role = self.roles.iter().find(role)?;
-        std::iter::once(role).chain(self.ancestors(role)).filter_map(|role| role.not_after).min()
+        self.end_of(self.roles.iter().find(role)?)
     }
 
     /// The registry's publishing keys that are live at a time.

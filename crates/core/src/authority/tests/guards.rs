@@ -53,3 +53,15 @@ fn a_role_that_has_ended_guards_nothing_and_ends_what_hangs_under_it() {
     world.wait(1);
     assert_eq!(guards(&world, &["7.0.0"]), [Some(2)]);
 }
+
+#[test]
+fn a_commit_key_ends_with_its_role_and_no_other_key_does() {
+    let mut log = Log::begun();
+    let end = |days: i64| Some(START.plus_seconds(days * DAY));
+    log.grant(Grant { not_after: end(9), ..grant("brief", &[20], &[Power::Commit]) }, &[1, 2]).unwrap();
+    log.grant(Grant { not_after: end(5), ..grant("late", &[21], &[Power::Publish]) }, &[1, 2]).unwrap();
+    let ends = |log: &Log| [COMMIT, 20, 21, 99].map(|seed| log.state.commit_end(&key(seed).public().id()));
+    assert_eq!(ends(&log), [None, end(9), None, None]);
+    log.grant(Grant { not_after: end(3), ..more("brief", &[]) }, &[1, 2]).unwrap();
+    assert_eq!(ends(&log), [None, end(3), None, None]);
+}
