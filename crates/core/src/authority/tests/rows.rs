@@ -76,3 +76,33 @@ fn only_what_encoding_makes_is_a_row() {
         assert!(matches!(decode(&row[..row.len() - 1]), Err(StateError::Decode { .. })));
     }
 }
+
+#[test]
+fn what_was_said_last_holds_until_it_is_withdrawn() {
+    let mut world = World::released();
+    let mut say = |subject: &str, value: &str| {
+        world.run(&hello(), vec![annotate(Note, subject, value)], &[ALICE]).unwrap();
+        let facts = &world.facts[&hello()];
+        ["1.0.0", "", "2.0.0"].map(|subject| facts.said(Note, subject).map(str::to_owned))
+    };
+    let some = |value: &str| Some(value.to_owned());
+    assert_eq!(say("1.0.0", "a"), [some("a"), None, None]);
+    assert_eq!(say("", "b"), [some("a"), some("b"), None]);
+    assert_eq!(say("1.0.0", "c"), [some("c"), some("b"), None]);
+    assert_eq!(say("1.0.0", ""), [None, some("b"), None]);
+    assert_eq!(world.facts[&hello()].said(AnnotationKind::Deprecate, ""), None, "of another kind");
+}
+
+#[test]
+fn facts_are_counted_of_every_kind() {
+    assert!(Facts::default().is_empty());
+    let mut world = World::released();
+    let steps =
+        vec![release("1.0.0"), release("2.0.0"), annotate(Note, "", "a"), annotate(Note, "1.0.0", "a")];
+    world.run(&hello(), steps, &[ALICE]).unwrap();
+    world.run(&hello(), vec![revoke("ci", &[])], &[ALICE]).unwrap();
+    let mut facts = world.facts[&hello()].clone();
+    facts.claimed.extend(["acme", "tools", "wasi"].map(|name| name.parse::<Namespace>().unwrap()));
+    let [releases, dead, places, claimed, said] = [2, 1, 3, 3, 2];
+    assert_eq!((facts.len(), facts.is_empty()), (releases + dead + places + claimed + said, false));
+}
