@@ -57,16 +57,17 @@ impl<Q: Eq + Hash, A: Clone> Answers<Q, A> {
         &self,
         db: &dyn Db,
         question: Q,
-        ask: impl Future<Output = Result<Option<A>, Error>>,
+        ask: impl AsyncFnOnce() -> Result<Option<A>, Error>,
     ) -> Result<Option<A>, Error> {
         // Looked at before the ledger is asked: what is written meanwhile ends the answer too.
-        let Some(generation) = db.generation() else { return ask.await };
+        let Some(generation) = db.generation() else { return Box::pin(ask()).await };
         if let Some((then, answer)) = self.0.get(&question)
             && then == generation
         {
             return Ok(Some(answer));
         }
-        let answer = ask.await?;
+        // Apart, or every question that needs no asking would move it too.
+        let answer = Box::pin(ask()).await?;
         if let Some(answer) = &answer {
             self.0.insert(question, (generation, answer.clone()));
         }

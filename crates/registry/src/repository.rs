@@ -182,7 +182,7 @@ impl Repository {
         })?;
         let known = self.known_as(digest).await?.ok_or_else(unknown)?;
         // The parts of a release are linked with its manifest, by which alone they become known.
-        let ask = async {
+        let ask = async || {
             let statement = repositories::select_linked(&self.name, &known);
             repositories::linked(self.shared.db.read(vec![statement]).await?.pop().unwrap_or_default())
         };

@@ -59,7 +59,7 @@ impl Repository {
         if let Some(takedown) = kept_back.as_ref().and_then(KeptBack::whole) {
             return Err(takedown.into());
         }
-        let ask = async {
+        let ask = async || {
             Ok(match reference {
                 Reference::Digest(digest) => self.manifest_by_digest(digest).await?.map(|row| (row, false)),
                 Reference::Tag(tag) => self.manifest_by_tag(tag, kept_back.as_ref()).await?,
@@ -68,17 +68,17 @@ impl Repository {
         let question = (self.name.clone(), reference.clone());
         let found = match &kept_back {
             // What `latest` is depends on the time.
-            Some(_) => ask.await?,
+            Some(_) => Box::pin(ask()).await?,
             None => self.shared.answers.manifests.get(&*self.shared.db, question, ask).await?,
         };
-        let Some((row, yanked)) = found else { return Err(self.unknown(reference).await?) };
+        let Some((row, yanked)) = found else { return Err(Box::pin(self.unknown(reference)).await?) };
         self.check_manifest_given(kept_back.as_ref(), reference, &row).await?;
         if matches!(reference, Reference::Digest(_)) {
             self.keep_leased(&row).await;
         }
         let hosted = content_cache::hosted(&self.shared, &row.digest, row.size).await?;
         // Removed between two looks.
-        let Some(hosted) = hosted else { return Err(self.unknown(reference).await?) };
+        let Some(hosted) = hosted else { return Err(Box::pin(self.unknown(reference)).await?) };
         let bytes = hosted.bytes().await?;
         Ok(StoredManifest { digest: row.digest, named: row.named, media_type: row.media_type, bytes, yanked })
     }

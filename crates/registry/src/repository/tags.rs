@@ -65,13 +65,13 @@ impl Repository {
         self.check(Action::Pull)?;
         let question = (self.name.clone(), after.to_owned(), limit);
         let kept_back = self.kept_back();
-        let ask = async {
+        let ask = async || {
             let page = self.read_tags(after, limit, kept_back.as_ref()).await?;
             Ok(page.map(Arc::new))
         };
         let page = match &kept_back {
             // What is listed depends on the time.
-            Some(_) => ask.await?,
+            Some(_) => Box::pin(ask()).await?,
             None => self.shared.answers.tags.get(&*self.shared.db, question, ask).await?,
         };
         page.ok_or_else(|| Error::UnknownRepository { repository: self.name.clone() })

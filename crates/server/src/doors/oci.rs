@@ -88,6 +88,22 @@ async fn answer(door: &Door, base: &str, route: &Route, request: Request) -> Res
         Route::Manifest { name, reference } if reads => {
             manifests::get(&repository(name), reference, request.headers()).await
         }
+        Route::Tags { name } if reads => lists::tags(&repository(name), route, request.uri().query()).await,
+        // Every request moves its future: what is rarer, and larger, is apart.
+        _ => Box::pin(answer_else(door, route, request, method)).await,
+    }
+}
+
+/// What is asked less often than what stands in [`answer`].
+async fn answer_else(
+    door: &Door,
+    route: &Route,
+    request: Request,
+    method: Method,
+) -> Result<Response, Failed> {
+    let repository = |name: &RepositoryName| door.registry.repository(name.clone());
+    let reads = method == Method::GET || method == Method::HEAD;
+    match route {
         Route::Manifest { name, reference } if method == Method::PUT => {
             manifests::put(door, &repository(name), reference, request).await
         }
@@ -103,7 +119,6 @@ async fn answer(door: &Door, base: &str, route: &Route, request: Request) -> Res
         Route::Upload { name, session } => {
             uploads::go_on(&repository(name), *session, &method, request).await
         }
-        Route::Tags { name } if reads => lists::tags(&repository(name), route, request.uri().query()).await,
         Route::Referrers { name, digest } if reads => {
             lists::referrers(&repository(name), digest, route, request.uri().query()).await
         }
