@@ -36,6 +36,7 @@ mod publish;
 pub mod random;
 mod recovery;
 mod registry;
+mod remarks;
 mod repository;
 mod room;
 mod scrub;
@@ -60,10 +61,11 @@ pub use files::{StaticFile, StaticPath};
 pub use inspector::{InspectError, Inspector, Inspectors};
 pub use keys::{DeadRole, KeyChange, KeysView, RecordedAt, RoleView, Roles, Standing};
 pub use objects::Body;
-pub use packages::{Deprecation, Extent, PackagePage, PackageView, ReleaseView, YankView};
+pub use packages::{PackagePage, PackageView, ReleaseView, YankView};
 pub use proposals::Proposal;
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::Registry;
+pub use remarks::{Extent, Remark};
 pub use repository::{
     BlobUpload, ManifestPush, Pushed, Pusher, Repository, StoredManifest, TagCondition, TagPage,
 };

@@ -1,12 +1,10 @@
 //! Packages and their releases as people look at them: for pages and for our own JSON.
 
-use std::collections::HashMap;
-
 use semver::Version;
 use wargate_component::Inspection;
 use wargate_core::act::{AnnotationKind, OnBehalfOf};
 use wargate_core::authority::role::Power;
-use wargate_core::authority::{self, Annotation, Level, State, Takedown};
+use wargate_core::authority::{self, Level, State, Takedown};
 use wargate_core::digest::Digest;
 use wargate_core::id::{Layer, LogId, RecordId};
 use wargate_core::key::KeyId;
@@ -19,10 +17,11 @@ use crate::db::Row;
 use crate::error::Error;
 use crate::keys::time_of;
 use crate::limits::LIST_LOOKS_MAX;
+use crate::remarks::{Remark, Remarks};
 use crate::snapshot::Snapshot;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::releases::{self, View};
-use crate::tables::{facts, inspections, records};
+use crate::tables::{inspections, records};
 use crate::takedowns::KeptBack;
 
 /// A page of packages in order of their names.
@@ -50,7 +49,9 @@ pub struct PackageView {
     /// The fewest keys that must agree to release something; `None` where nobody can.
     pub guard: Option<u32>,
     /// What is said against using it, as far as it was looked up.
-    pub deprecated: Option<Deprecation>,
+    pub deprecated: Option<Remark>,
+    /// What else is said of it, the narrowest first, as far as it was looked up.
+    pub notes: Vec<Remark>,
     /// Its releases, the highest version first.
     pub releases: Vec<ReleaseView>,
     /// What the bytes of the highest live version are.
@@ -79,7 +80,9 @@ pub struct ReleaseView {
     /// Whether its owners say that whoever released it should not have been able to: nobody may install it.
     pub distrusted: bool,
     /// What is said against using this version, as far as it was looked up.
-    pub deprecated: Option<Deprecation>,
+    pub deprecated: Option<Remark>,
+    /// What else is said of this version, as far as it was looked up.
+    pub note: Option<Remark>,
     /// The fewest keys that must agree to release such a version, as the log stands; `None` where nobody can.
     pub guard: Option<u32>,
     /// The index of its record in the log.
@@ -105,34 +108,6 @@ pub struct YankView {
     pub record: Option<RecordId>,
     /// The keys that did it, as far as they were looked up.
     pub keys: Vec<KeyId>,
-}
-
-/// Something said against using a release, a package or all packages of a namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deprecation {
-    /// Of how much it is said.
-    pub extent: Extent,
-    /// What is said.
-    pub message: String,
-    /// When.
-    pub time: Time,
-}
-
-/// How much is deprecated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// One version.
-    Release,
-    /// A package.
-    Package,
-    /// A namespace.
-    Namespace,
-}
-
-impl Deprecation {
-    fn of(extent: Extent, said: Annotation) -> Self {
-        Self { extent, message: said.value, time: said.time }
-    }
 }
 
 impl PackageView {
@@ -192,32 +167,24 @@ impl Snapshot {
         })?;
         let found = self.find_package(name).await?;
         let mut package = found.ok_or_else(|| Error::UnknownPackage { name: name.clone() })?;
-        self.look_up_deprecations(&mut package).await?;
+        self.look_up_remarks(&mut package).await?;
         Ok(package)
     }
 
-    /// What its own log says of it and its versions, and the namespace's of its name or of all names.
-    async fn look_up_deprecations(&self, package: &mut PackageView) -> Result<(), Error> {
-        const KIND: AnnotationKind = AnnotationKind::Deprecate;
-        let namespace = LogId::namespace(&package.name.namespace());
-        let statements = vec![
-            facts::select_annotations(&package.log, KIND),
-            facts::select_annotation(&namespace, KIND, package.name.name()),
-            facts::select_annotation(&namespace, KIND, ""),
-        ];
+    /// What its own log says of it and its versions, and the namespace's of its name or of all names. What is said against
+    /// using it is told by the narrowest.
+    async fn look_up_remarks(&self, package: &mut PackageView) -> Result<(), Error> {
+        let select = |kind| Remarks::select(&package.name, kind, None);
+        let statements = [AnnotationKind::Deprecate, AnnotationKind::Note].map(select).concat();
         let mut answers = self.read(statements).await?.into_iter();
-        let mut next = || facts::annotations(answers.next().unwrap_or_default());
-        let (own, of_name, of_all) = (next()?, next()?, next()?);
-        let (whole, versions): (Vec<_>, Vec<_>) = own.into_iter().partition(|said| said.subject.is_empty());
-        let of_package = whole.into_iter().chain(of_name).map(|said| Deprecation::of(Extent::Package, said));
-        let of_namespace = of_all.into_iter().map(|said| Deprecation::of(Extent::Namespace, said));
-        package.deprecated = of_package.chain(of_namespace).next();
-        let mut versions: HashMap<String, Annotation> =
-            versions.into_iter().map(|said| (said.subject.clone(), said)).collect();
+        let mut deprecated = Remarks::read(&package.name, &mut answers)?;
+        let mut notes = Remarks::read(&package.name, &mut answers)?;
         for release in &mut package.releases {
-            let said = versions.remove(&release.version.to_string());
-            release.deprecated = said.map(|said| Deprecation::of(Extent::Release, said));
+            release.deprecated = deprecated.take(&release.version);
+            release.note = notes.take(&release.version);
         }
+        package.deprecated = deprecated.wider.into_iter().next();
+        package.notes = notes.wider;
         Ok(())
     }
 
@@ -283,6 +250,7 @@ impl Snapshot {
             owners: stands.owners(),
             guard: stands.guard(),
             deprecated: None,
+            notes: Vec::new(),
             releases,
             inspection: None,
         };
@@ -335,6 +303,7 @@ impl Stands<'_> {
             taken_down: self.kept_back.and_then(|kept_back| kept_back.version(&row.version)).cloned(),
             distrusted: false,
             deprecated: None,
+            note: None,
             guard: self.guard(),
             index: row.index,
             record: row.record,
@@ -354,10 +323,10 @@ impl Stands<'_> {
         };
         let release = row.delegated()?;
         if let Some(yanked) = &mut view.yanked {
-            // Without a yank of its own it is a carrier record's, which has no reason and no endorsers.
-            yanked.reason =
-                release.yanked.as_ref().map(|own| own.reason.clone()).filter(|said| !said.is_empty());
-            yanked.record = release.yanked.as_ref().or(release.carried_yank.as_ref()).map(|own| own.record);
+            // A carrier record gives no reason and has no endorsers.
+            let yank = release.yank();
+            yanked.reason = yank.map(|yank| yank.reason.clone()).filter(|said| !said.is_empty());
+            yanked.record = yank.map(|yank| yank.record);
         }
         view.distrusted = state.distrusts(&release);
         view.guard = state.release_guard(&row.version, self.time);

@@ -305,6 +305,41 @@ async fn what_became_of_a_release_is_told_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_noted_is_told_with_the_narrowest_first() {
+    let mut site = Site::new().await;
+    site.story().await;
+    let told =
+        async |site: &Site, path: &str| fields(&site.json(path).await["notes"], &["extent", "message"]);
+    let (package, release) = ("/api/packages/acme/hello", "/api/packages/acme/hello/1.0.0");
+    assert_eq!([told(&site, package).await, told(&site, release).await], [json!([]), json!([])]);
+    let by_hello = format!("<b>bold</b> & {}", "long ".repeat(10_000));
+    for (log, subject, by, message) in [
+        ("acme", "", &ACME[..], "of all"),
+        ("acme", "hello", &ACME, "of hello"),
+        ("acme:hello", "", &[ALICE], by_hello.as_str()),
+        ("acme:hello", "1.0.0", &[ALICE], "of 1.0.0"),
+    ] {
+        site.run(log, vec![says(AnnotationKind::Note, subject, message)], by).await;
+    }
+    let wider = [["package", &by_hello], ["package", "of hello"], ["namespace", "of all"]];
+    assert_eq!(told(&site, package).await, json!(wider));
+    assert_eq!(told(&site, "/acme/hello.json").await, json!(wider));
+    let mut all = vec![["release", "of 1.0.0"]];
+    all.extend(wider);
+    assert_eq!(told(&site, release).await, json!(all));
+    assert_eq!(told(&site, "/api/packages/acme/hello/2.0.0").await, json!(wider));
+    assert_eq!(site.json(package).await["deprecated"], Value::Null);
+
+    let (_, page) = site.get("/acme/hello").await;
+    assert!(page.contains("&#60;b&#62;bold&#60;/b&#62; &#38; long long"), "{page}");
+    assert!(page.len() < by_hello.len() && !page.contains("of 1.0.0"), "{page}");
+    assert!(site.get("/acme/hello/1.0.0").await.1.contains("of 1.0.0"));
+
+    site.run("acme:hello", vec![says(AnnotationKind::Note, "", "")], &[ALICE]).await;
+    assert_eq!(told(&site, package).await, json!(wider[1..]), "what was withdrawn is not told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_v1_log_tells_its_keys_and_what_each_may() {
     let site = Site::new().await;
     let mut author = Author::new(10, "tools:cut", &site.clock);

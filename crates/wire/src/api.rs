@@ -20,7 +20,7 @@ pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
 };
 pub use keys::{DeadRole, ENDS_SOON_SECONDS, Guard, Key, KeyChange, Keys, Layer, RecordedAt, Role, V1Key};
-pub use lifecycle::{Deprecation, Extent, TakenDown, Waiting, Yank};
+pub use lifecycle::{Deprecation, Extent, Note, TakenDown, Waiting, Yank};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use signed::{Level, OnBehalfOf, SignedBy, Subject};
@@ -89,6 +89,8 @@ pub struct Package {
     pub guarded_by: Option<u32>,
     /// What is said against using it, or any package of its namespace; null if nothing is.
     pub deprecated: Option<Deprecation>,
+    /// What else is said of it, and of all packages of its namespace.
+    pub notes: Vec<Note>,
     /// Every release, the highest version first.
     pub releases: Vec<ReleaseSummary>,
     /// What waits for more of its people to agree, the oldest first; empty for those who may not push to it.
@@ -163,6 +165,8 @@ pub struct Release {
     pub distrusted: bool,
     /// What is said against using it: of this version, else of its package, else of its namespace; null if nothing is.
     pub deprecated: Option<Deprecation>,
+    /// What else is said of it, of its package, and of all packages of its namespace.
+    pub notes: Vec<Note>,
     /// The fewest keys that must agree to release such a version, as the log stands; null where nobody can.
     pub guarded_by: Option<u32>,
     /// Where its record is.

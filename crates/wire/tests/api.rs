@@ -71,7 +71,7 @@ fn a_release_nobody_looked_at_keeps_every_key_and_comes_back_the_same() {
         "digest": "sha256:00", "size": null, "manifestDigest": null,
         "signedBy": {"level": "publisherKey", "keyIds": [], "onBehalfOf": null},
         "time": "2026-11-24T10:00:00Z", "yanked": null, "takenDown": null, "distrusted": false, "deprecated": null,
-        "guardedBy": null,
+        "notes": [], "guardedBy": null,
         "record": {"logIndex": 0, "recordId": "sha256:01", "logId": "sha256:02", "logKind": "v1"},
         "inspection": null,
         "checkpoint": {"size": 1, "time": "2026-11-24T10:00:00Z", "root": "sha256:03"},

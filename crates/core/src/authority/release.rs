@@ -95,6 +95,12 @@ impl Release {
     pub fn level(&self) -> Level {
         if self.endorsed.is_some() { Level::PublisherKey } else { Level::of(self.on_behalf_of.as_ref()) }
     }
+
+    /// How it was yanked: by an act, else by a carrier record.
+    #[must_use]
+    pub fn yank(&self) -> Option<&Yanked> {
+        self.yanked.as_ref().or(self.carried_yank.as_ref())
+    }
 }
 
 /// How a release was yanked.

@@ -7,7 +7,7 @@ use wargate_core::authority::Takedown;
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 
-use super::Repository;
+use super::{Repository, lifecycle};
 use crate::access::Caller;
 use crate::error::Error;
 use crate::shared::Shared;
@@ -34,6 +34,10 @@ impl Repository {
         digest: &Digest,
     ) -> Result<(), Error> {
         let (Some(kept_back), Some(name)) = (kept_back, self.package()) else { return Ok(()) };
+        // What tells why something is kept back names it.
+        if lifecycle::is_empty(digest) {
+            return Ok(());
+        }
         if let Some(takedown) = kept_back.whole() {
             return Err(takedown.into());
         }

@@ -56,7 +56,10 @@ impl Repository {
     pub async fn manifest(&self, reference: &Reference) -> Result<StoredManifest, Error> {
         self.check(Action::Pull)?;
         let kept_back = self.kept_back();
-        if let Some(takedown) = kept_back.as_ref().and_then(KeptBack::whole) {
+        let whole = kept_back.as_ref().and_then(KeptBack::whole);
+        if let Some(takedown) = whole
+            && !Box::pin(self.explains(reference)).await?
+        {
             return Err(takedown.into());
         }
         let ask = async || {
@@ -72,7 +75,9 @@ impl Repository {
             None => self.shared.answers.manifests.get(&*self.shared.db, question, ask).await?,
         };
         let Some((row, yanked)) = found else { return Err(Box::pin(self.unknown(reference)).await?) };
-        self.check_manifest_given(kept_back.as_ref(), reference, &row).await?;
+        if whole.is_none() {
+            self.check_manifest_given(kept_back.as_ref(), reference, &row).await?;
+        }
         if matches!(reference, Reference::Digest(_)) {
             self.keep_leased(&row).await;
         }
@@ -131,7 +136,10 @@ impl Repository {
         }
     }
 
-    async fn manifest_by_digest(&self, digest: &ContentDigest) -> Result<Option<ManifestRow>, Error> {
+    pub(super) async fn manifest_by_digest(
+        &self,
+        digest: &ContentDigest,
+    ) -> Result<Option<ManifestRow>, Error> {
         let Some(digest) = self.known_as(digest).await? else { return Ok(None) };
         if let Some(row) = self.manifest_row(&digest).await? {
             return Ok(Some(row));

@@ -81,6 +81,20 @@ pub(crate) fn select_annotation(log: &LogId, kind: AnnotationKind, subject: &str
     )
 }
 
+/// What was said last of a kind about two subjects: [`annotations`].
+pub(crate) fn select_either_annotation(
+    log: &LogId,
+    kind: AnnotationKind,
+    [one, other]: [&str; 2],
+) -> Statement {
+    let about = |subject| text(&Annotation::key_of(kind, subject));
+    Statement::new(
+        "select f.fact from logs l join log_facts f on f.log = l.first_idx \
+         where l.log_id = $1 and f.about in ($2, $3)",
+        vec![bytes(log.as_bytes()), about(one), about(other)],
+    )
+}
+
 /// But for what was withdrawn.
 pub(crate) fn annotations(rows: Vec<Row>) -> Result<Vec<Annotation>, Error> {
     let read = |row| {

@@ -273,6 +273,19 @@ pub(crate) fn select_referrers(
     Statement::new(sql, parameters)
 }
 
+/// What a manifest of a type refers to, if it is here and refers to anything: [`subject`].
+pub(crate) fn select_subject(repository: &RepositoryName, digest: &Digest, artifact_type: &str) -> Statement {
+    Statement::new(
+        "select subject from manifests where repository = $1 and digest = $2 and artifact_type = $3 \
+         and subject is not null",
+        vec![text(repository), bytes(digest.as_bytes()), text(artifact_type)],
+    )
+}
+
+pub(crate) fn subject(rows: Vec<Row>) -> Result<Option<ContentDigest>, Error> {
+    rows.into_iter().next().map(|row| Columns::of(row).parse("subject")).transpose()
+}
+
 pub(crate) fn referrers(rows: Vec<Row>) -> Result<Vec<ReferrerRow>, Error> {
     let row = |row| {
         let mut columns = Columns::of(row);

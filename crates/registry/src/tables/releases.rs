@@ -10,6 +10,7 @@ use wargate_core::key::KeyId;
 use wargate_core::name::PackageName;
 use wargate_core::time::Time;
 use wargate_core::v1::package::{Release, ReleaseState};
+use wargate_wire::oci::reference::RepositoryName;
 
 use super::{Columns, bytes, int, text, time};
 use crate::db::{Row, Statement, Value};
@@ -94,6 +95,20 @@ pub(crate) fn select_all(log: &LogId) -> Statement {
     )
 }
 
+/// Those that a manifest of a package's repository is of: [`rows`]. By its parts, since those are few and releases may be
+/// many.
+pub(crate) fn select_of_manifest(log: &LogId, repository: &RepositoryName, manifest: &Digest) -> Statement {
+    Statement::new(
+        "select distinct r.version, r.content, r.manifest, r.idx, r.record_id, r.seconds, r.nanos, \
+         r.yanked_seconds, r.yanked_nanos, r.by_key, r.yanked_by, r.fact from manifest_parts p \
+         join releases r on r.content = p.part join logs l on l.first_idx = r.log \
+         left join derived_manifests d on d.log = r.log and d.version = r.version \
+         where p.repository = $2 and p.manifest = $3 and l.log_id = $1 \
+         and coalesce(r.manifest, d.manifest) = $3 order by r.version",
+        vec![bytes(log.as_bytes()), text(repository), bytes(manifest.as_bytes())],
+    )
+}
+
 pub(crate) fn rows(rows: Vec<Row>) -> Result<Vec<ReleaseRow>, Error> {
     rows.into_iter().map(row).collect()
 }
@@ -140,6 +155,14 @@ impl ReleaseRow {
         let fact = self.fact.as_ref().ok_or_else(|| odd("its fact"))?;
         authority::Release::decode(fact).map_err(|error| Error::internal("read a release", error))
     }
+
+    /// How it was yanked, as far as its log tells: a v1 log tells the time alone.
+    pub(crate) fn yank(&self) -> Result<Option<authority::Yanked>, Error> {
+        if self.fact.is_none() {
+            return Ok(None);
+        }
+        Ok(self.delegated()?.yank().cloned())
+    }
 }
 
 /// A release of a v1 log, in the record at `index`.
@@ -173,7 +196,7 @@ pub(crate) fn upsert(log: u64, index: u64, release: &authority::Release) -> Stat
         manifest: release.manifest.as_ref(),
         record: &release.record,
         time: release.time,
-        yanked: release.yanked.as_ref().or(release.carried_yank.as_ref()).map(|yanked| yanked.time),
+        yanked: release.yank().map(|yank| yank.time),
         by_key: None,
         yanked_by: None,
         fact: Value::Bytes(release.encode().into()),

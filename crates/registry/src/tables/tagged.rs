@@ -2,7 +2,6 @@
 //! pushed.
 
 use semver::Version;
-use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_wire::oci::reference::RepositoryName;
 
@@ -102,39 +101,4 @@ pub(crate) fn texts(rows: Vec<Row>) -> Result<Vec<String>, Error> {
 
 fn log_or_none(log: Option<&LogId>) -> Value {
     log.map_or(Value::Null, |log| bytes(log.as_bytes()))
-}
-
-/// The manifest of a yanked release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct YankedManifest {
-    /// When it was yanked.
-    pub(crate) seconds: i64,
-    pub(crate) media_type: String,
-    /// In bytes.
-    pub(crate) size: u64,
-}
-
-/// A manifest of a package's repository, if it is a yanked release's: [`yanked`]. By its parts, since those are few and
-/// releases may be many.
-pub(crate) fn select_yanked(log: &LogId, repository: &RepositoryName, manifest: &Digest) -> Statement {
-    Statement::new(
-        "select r.yanked_seconds, m.media_type, c.size from manifest_parts p \
-         join releases r on r.content = p.part join logs l on l.first_idx = r.log \
-         left join derived_manifests d on d.log = r.log and d.version = r.version \
-         join manifests m on m.repository = p.repository and m.digest = p.manifest \
-         join content c on c.digest = m.digest \
-         where p.repository = $2 and p.manifest = $3 and l.log_id = $1 \
-         and coalesce(r.manifest, d.manifest) = $3 and r.yanked_seconds is not null limit 1",
-        vec![bytes(log.as_bytes()), text(repository), bytes(manifest.as_bytes())],
-    )
-}
-
-pub(crate) fn yanked(rows: Vec<Row>) -> Result<Option<YankedManifest>, Error> {
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let mut columns = Columns::of(row);
-    Ok(Some(YankedManifest {
-        seconds: columns.int("time")?,
-        media_type: columns.text("media type")?,
-        size: columns.unsigned("size")?,
-    }))
 }

@@ -9,6 +9,7 @@
 
 mod deletes;
 mod digests;
+mod lifecycle;
 mod mounts;
 mod reads;
 mod referrers;

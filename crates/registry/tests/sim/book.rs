@@ -6,12 +6,12 @@ use std::sync::Arc;
 use wargate_core::checkpoint::Checkpoint;
 use wargate_core::digest::Digest;
 use wargate_core::id::{LogId, RecordId};
-use wargate_core::name::PackageName;
 use wargate_registry::{Error, RecordStatus, Registry, Repository};
 use wargate_wire::oci::manifest::Manifest;
 use wargate_wire::oci::reference::{Reference, RepositoryName};
 
 use crate::faults::Faults;
+use crate::operator::{Release, Words};
 use crate::world::LEASE;
 
 /// A record of a log: its id tells its contents only.
@@ -28,7 +28,9 @@ pub struct Book {
     /// Content that is stored, and until when that was promised, in ms.
     pub contents: BTreeMap<Digest, u64>,
     /// Releases of packages that the registry carries, with their content.
-    pub releases: BTreeMap<(PackageName, String), Digest>,
+    pub releases: BTreeMap<Release, Digest>,
+    /// What the operator said of them.
+    pub words: Words,
     /// Tags of repositories, and the manifest that each points at; `None` if it was deleted.
     pub tags: BTreeMap<(RepositoryName, String), Option<Digest>>,
     /// Tags that may have moved: somebody pushed and has no answer yet.
@@ -48,6 +50,7 @@ impl Book {
             rejected: BTreeMap::new(),
             contents: BTreeMap::new(),
             releases: BTreeMap::new(),
+            words: Words::default(),
             tags: BTreeMap::new(),
             unsure: Vec::new(),
             trouble: String::new(),
@@ -119,6 +122,7 @@ impl Book {
             *known = until_ms.max(*known);
         }
         self.releases.extend(page.releases);
+        self.words.take_over(page.words);
         for tag in page.unsure {
             self.tags.remove(&tag);
         }
@@ -173,7 +177,7 @@ impl Book {
             self.must(kept, || format!("record {record} was rejected for `{reason}` and is {status:?}"));
         }
         self.ask_for_content(registry, now_ms).await;
-        self.ask_for_names(registry).await;
+        self.ask_for_names(registry, now_ms).await;
     }
 
     /// Under the newest checkpoint the log holds the record.
@@ -191,7 +195,13 @@ impl Book {
 
     async fn ask_for_content(&self, registry: &Registry, now_ms: u64) {
         for (digest, _) in self.contents.iter().filter(|(_, until_ms)| **until_ms > now_ms) {
+            let (may_be_refused, must_be) = self.refuses(digest, now_ms);
             let bytes = match registry.snapshot().content(digest).await.map(|content| content.hosted) {
+                Err(Error::TakenDown { .. }) if may_be_refused => continue,
+                Ok(Some(_)) if must_be => {
+                    self.faults.violated(format!("content {digest} was taken down and is given out"));
+                    continue;
+                }
                 Ok(Some(hosted)) => hosted.bytes().await,
                 other => {
                     self.faults.violated(format!("content {digest} was stored and is {other:?}"));
@@ -205,37 +215,47 @@ impl Book {
         }
     }
 
-    async fn ask_for_names(&self, registry: &Registry) {
-        for ((name, version), content) in &self.releases {
+    async fn ask_for_names(&self, registry: &Registry, now_ms: u64) {
+        for (release, content) in &self.releases {
+            let (name, version) = release;
             let found = registry.snapshot().release(name, &version.parse().unwrap()).await;
-            let found = found.map(|(_, release, _)| release.content);
-            self.must(matches!(found, Ok(found) if found == *content), || {
-                format!("`{name}` {version} was released as {content} and is {found:?}")
+            let found = found.map(|(_, release, _)| (release.content, release.taken_down.is_some()));
+            let is_kept_back = self.words.keeps_back(release, now_ms);
+            let holds = matches!(&found, Ok((found, kept_back))
+                if found == content && is_kept_back.is_none_or(|expected| expected == *kept_back));
+            self.must(holds, || {
+                format!("`{name}` {version} was released as {content}, kept back: {is_kept_back:?}; it is {found:?}")
             });
         }
         for ((repository, tag), digest) in &self.tags {
             let reference: Reference = tag.parse().unwrap();
             let repository = registry.repository(repository.clone());
+            let release = repository.package().map(|name| (name, tag.clone()));
+            let is_kept_back = release.map_or(Some(false), |release| self.words.keeps_back(&release, now_ms));
             let found = repository.manifest(&reference).await;
             let holds = match (&found, digest) {
-                (Ok(found), Some(digest)) => found.digest == *digest,
+                (Err(Error::TakenDown { .. }), _) => is_kept_back != Some(false),
+                (Ok(found), Some(digest)) => found.digest == *digest && is_kept_back != Some(true),
                 (Err(Error::UnknownManifest { .. } | Error::UnknownRepository { .. }), None) => true,
                 _ => false,
             };
             self.must(holds, || {
-                format!("`{}:{tag}` pointed at {digest:?} and is {found:?}", repository.name())
+                let name = repository.name();
+                format!("`{name}:{tag}` pointed at {digest:?}, kept back: {is_kept_back:?}; it is {found:?}")
             });
             if let Ok(found) = found {
-                self.ask_for_parts(&repository, &found.bytes).await;
+                self.ask_for_parts(&repository, &found.bytes, now_ms).await;
             }
         }
     }
 
     /// Whatever a tagged manifest names is there.
-    async fn ask_for_parts(&self, repository: &Repository, manifest: &[u8]) {
+    async fn ask_for_parts(&self, repository: &Repository, manifest: &[u8], now_ms: u64) {
         let manifest = Manifest::parse(None, manifest).unwrap();
         for part in manifest.config.iter().chain(&manifest.layers) {
+            let may_be_refused = part.digest.sha256().is_some_and(|content| self.refuses(&content, now_ms).0);
             let found = match repository.blob(&part.digest).await {
+                Err(Error::TakenDown { .. }) if may_be_refused => continue,
                 Ok(blob) => blob.bytes().await.map(|bytes| bytes.len() as u64),
                 Err(error) => Err(error),
             };

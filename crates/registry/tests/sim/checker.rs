@@ -77,7 +77,34 @@ pub fn check(world: &World, book: &Book, quiet: bool) {
             violated(format!("record {record} was published at {index} and is not there"));
         }
     }
+    block(check_contents(world, book));
     block(check_objects(world, &truth, quiet));
+}
+
+/// What was released stays, given out or not.
+async fn check_contents(world: &World, book: &Book) {
+    for digest in
+        book.contents.iter().filter(|(_, until_ms)| **until_ms == u64::MAX).map(|(digest, _)| digest)
+    {
+        let row: Result<Option<Vec<u8>>, _> = {
+            let ledger = world.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            let select = "select bytes from content where digest = ?1";
+            ledger.query_row(select, [digest.as_bytes()], |row| row.get(0))
+        };
+        let bytes = match row {
+            Ok(Some(inline)) => Some(inline.into()),
+            Ok(None) => world.objects.bytes(&blob_path(digest)).await,
+            Err(_) => None,
+        };
+        if bytes.is_none_or(|bytes: Bytes| Digest::of(&bytes) != *digest) {
+            world.faults.violated(format!("content {digest} was released and is not stored"));
+        }
+    }
+}
+
+fn blob_path(digest: &Digest) -> Path {
+    let hex = digest.to_hex();
+    Path::from(format!("blobs/sha256/{}/{hex}", &hex[..2]))
 }
 
 /// What is in memory never waits: one look at the future is all that it needs.

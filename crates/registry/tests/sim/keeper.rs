@@ -59,6 +59,7 @@ impl Keeper {
         let mut promised = book.clone();
         // While others push, it may point at something newer by the time of the backup.
         promised.tags.retain(|(_, tag), _| calm || tag != "edge");
+        promised.words.is_old = !calm;
         self.promised = Some(promised);
     }
 

@@ -19,6 +19,7 @@ mod db;
 mod faults;
 mod keeper;
 mod objects;
+mod operator;
 mod people;
 mod pusher;
 mod rng;
@@ -34,7 +35,7 @@ use faults::{Fate, Plan, faults_of};
 use story::{Told, run};
 
 /// Everybody, for the random runs.
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "author acme:hello",
     "author acme:other",
     "pusher team/app",
@@ -43,6 +44,7 @@ const ALL: [&str; 8] = [
     "pusher acme/pushed",
     "sweeper",
     "keeper",
+    "operator",
 ];
 
 /// The stories whose calls fail one by one: what the first one's fault leaves the next process must get over, what the
@@ -114,7 +116,8 @@ fn the_same_seed_tells_the_same_story() {
 
 #[test]
 fn every_single_fault_is_survived() {
-    const PEOPLE: [&str; 4] = ["author acme:hello", "pusher team/app", "pair mine:both", "sweeper"];
+    const PEOPLE: [&str; 5] =
+        ["author acme:hello", "pusher team/app", "pair mine:both", "sweeper", "operator"];
     for seed in SINGLE_SEEDS {
         let calls = run(seed, Plan::Calm, &PEOPLE).unwrap().troubled;
         let mut stories = Vec::new();

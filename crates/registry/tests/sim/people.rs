@@ -13,6 +13,7 @@ use wargate_registry::{Error, HandedIn, RecordStatus, Registry, SignedAct, Signe
 
 use crate::book::Book;
 use crate::keeper::Keeper;
+use crate::operator::Operator;
 use crate::pusher::OciUser;
 use crate::rng::Rng;
 use crate::support::{self, WAIT, key, module};
@@ -32,20 +33,25 @@ pub enum Person {
     /// Lets time pass and has garbage removed.
     Sweeper,
     Keeper(Box<Keeper>),
+    Operator(Operator),
 }
 
 impl Person {
     /// Lets time pass before something is done.
-    pub async fn pause(&self, rng: &mut Rng) {
-        if let Self::Keeper(keeper) = self {
-            keeper.pause(rng).await;
+    pub async fn pause(&self, clock: &SimClock, rng: &mut Rng) {
+        match self {
+            Self::Keeper(keeper) => keeper.pause(rng).await,
+            Self::Operator(operator) => operator.pause(clock, rng).await,
+            _ => {}
         }
     }
 
     /// Looks at what everybody heard so far. `calm`: nobody is about something meanwhile.
     pub fn read(&mut self, book: &Book, calm: bool) {
-        if let Self::Keeper(keeper) = self {
-            keeper.remember(book, calm);
+        match self {
+            Self::Keeper(keeper) => keeper.remember(book, calm),
+            Self::Operator(operator) => operator.read(book),
+            _ => {}
         }
     }
 
@@ -62,6 +68,7 @@ impl Person {
             Self::Pusher(user) => user.act(registry, clock, book, rng).await,
             Self::Owner(owner) => owner.act(registry, clock, book, rng).await,
             Self::Keeper(keeper) => keeper.act(book).await,
+            Self::Operator(operator) => operator.act(registry, clock, book, rng).await,
             Self::Sweeper => {
                 clock.sleep(PAUSE).await;
                 match registry.collect_garbage(rng.one_in(4)).await {

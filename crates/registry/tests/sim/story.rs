@@ -12,6 +12,7 @@ use crate::book::Book;
 use crate::checker::check;
 use crate::faults::Plan;
 use crate::keeper::Keeper;
+use crate::operator::Operator;
 use crate::people::{Author, Owner, Person};
 use crate::pusher::OciUser;
 use crate::rng::Rng;
@@ -100,6 +101,7 @@ fn person(name: &str, at: usize, world: &Arc<World>) -> Person {
     match name.split_once(' ').unwrap_or((name, "")) {
         ("author", name) => Person::Author(Author::new(name, seed)),
         ("sweeper", _) => Person::Sweeper,
+        ("operator", _) => Person::Operator(Operator::new()),
         ("keeper", _) => Person::Keeper(Box::new(Keeper::new(world.clone()))),
         ("pusher", name) => Person::Pusher(OciUser::new(name)),
         ("pair", name) => Person::Owner(Owner::new(name, seed, Some(seed + 100))),
@@ -121,7 +123,7 @@ async fn trouble(
     let all = people.iter_mut().zip(pages).zip(tries).map(async |(((person, rng), page), tries)| {
         while *tries > 0 {
             *tries -= 1;
-            person.pause(rng).await;
+            person.pause(&world.clock, rng).await;
             let book = shared.lock().await;
             person.read(&book, false);
             drop(book);

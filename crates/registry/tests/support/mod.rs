@@ -101,17 +101,28 @@ pub async fn operated(
     nonce: u8,
     step: Step,
 ) -> Result<Submitted, Error> {
+    acted(registry, clock, nonce, (LogName::Operator, 1), step).await
+}
+
+/// Does something in a log, by a key; no two of these in one log may have the same nonce.
+pub async fn acted(
+    registry: &Registry,
+    clock: &TestClock,
+    nonce: u8,
+    (log, by): (LogName, u8),
+    step: Step,
+) -> Result<Submitted, Error> {
     let act = Act {
         root: registry.snapshot().root().copied(),
-        log: LogId::operator(),
+        log: log.log_id(),
         steps: vec![step],
         not_before: clock.now().plus_seconds(-60),
         not_after: clock.now().plus_seconds(600),
         nonce: [nonce; 16],
     };
     let act: Bytes = act.encode().into();
-    let endorsements = vec![endorse(&act, &key(1)).unwrap()];
-    registry.submit(SignedAct { log: LogName::Operator, act, endorsements }, WAIT).await.map(carried)
+    let endorsements = vec![endorse(&act, &key(by)).unwrap()];
+    registry.submit(SignedAct { log, act, endorsements }, WAIT).await.map(carried)
 }
 
 /// What lacks nobody's agreement.

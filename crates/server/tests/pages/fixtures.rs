@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use wargate_server::web::Site;
 use wargate_wire::api::{
     Checkpoint, CoreExtern, CustomSection, Deprecation, Extent, Extern, Inspection, InterfaceName, Kind,
-    Level, LogKind, Metadata, Nested, OnBehalfOf, Package, PackageList, PackageSummary, Problem, Producer,
-    RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Waiting, Wit, Yank,
+    Level, LogKind, Metadata, Nested, Note, OnBehalfOf, Package, PackageList, PackageSummary, Problem,
+    Producer, RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Waiting, Wit, Yank,
 };
 
 pub(crate) const DAY: &str = "2026-11-24T10:12:30Z";
@@ -120,6 +120,15 @@ pub(crate) fn deprecation(extent: Extent) -> Deprecation {
     Deprecation { extent, message: "Use acme:greet, which speaks more languages.".into(), time: DAY.into() }
 }
 
+pub(crate) fn notes(extents: &[Extent]) -> Vec<Note> {
+    let note = |extent: &Extent| Note {
+        extent: *extent,
+        message: "Audited by Muster & Co.,\nsee <https://audits.example/7>.".into(),
+        time: "2026-11-26T12:00:00Z".into(),
+    };
+    extents.iter().map(note).collect()
+}
+
 pub(crate) fn yank() -> Yank {
     let reason = Some("it greets in the wrong language".into());
     Yank { time: "2026-11-25T08:00:00Z".into(), reason, key_ids: vec![digest("owner")] }
@@ -155,6 +164,7 @@ pub(crate) fn package() -> Package {
         owners: vec![digest("owner"), digest("second owner")],
         guarded_by: Some(2),
         deprecated: None,
+        notes: Vec::new(),
         releases: vec![
             row("2.0.0-rc.1", Level::RegistryForCi, Some(91_750), false),
             row("1.2.0", Level::PublisherKey, Some(89_412), false),
@@ -268,6 +278,7 @@ pub(crate) fn release() -> Release {
         taken_down: None,
         distrusted: false,
         deprecated: None,
+        notes: Vec::new(),
         guarded_by: Some(1),
         record: RecordPlace {
             log_index: 48_101,

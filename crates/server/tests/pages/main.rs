@@ -8,8 +8,8 @@ mod html;
 mod keys;
 
 use fixtures::{
-    deprecation, hostile, hostile_text, list, module, package, problem, release, site, taken_down, waiting,
-    with_every_text, yank,
+    deprecation, hostile, hostile_text, list, module, notes, package, problem, release, site, taken_down,
+    waiting, with_every_text, yank,
 };
 use keys::{above, keys, v1};
 use wargate_server::web::{self, render_keys, render_list, render_package, render_problem, render_release};
@@ -34,11 +34,16 @@ fn pages() -> Vec<(&'static str, String)> {
     bare.guarded_by = None;
     let mut fallen = package();
     fallen.deprecated = Some(deprecation(Extent::Namespace));
+    fallen.notes = notes(&[Extent::Package, Extent::Namespace]);
     (fallen.releases[0].distrusted, fallen.releases[1].deprecated) =
         (true, Some(deprecation(Extent::Release)));
     let distrusted = Release { distrusted: true, yanked: Some(yank()), ..release() };
-    let deprecated =
-        Release { deprecated: Some(deprecation(Extent::Package)), yanked: Some(yank()), ..release() };
+    let deprecated = Release {
+        deprecated: Some(deprecation(Extent::Package)),
+        notes: notes(&[Extent::Release]),
+        yanked: Some(yank()),
+        ..release()
+    };
     vec![
         ("list", render_list(&list(), None, &site)),
         ("list_found", render_list(&found, Some("acme:a"), &site)),
@@ -70,7 +75,8 @@ fn pages_of(text: &str) -> Vec<(&'static str, String)> {
     let mut site = site();
     text.clone_into(&mut site.name);
     site.root_id = Some(text.into());
-    let waits = Package { waiting: vec![waiting()], ..package() };
+    let notes = notes(&[Extent::Package]);
+    let waits = Package { waiting: vec![waiting()], notes, ..package() };
     let taken = Release { inspection: None, taken_down: Some(taken_down(Some(fixtures::DAY))), ..release() };
     vec![
         ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),

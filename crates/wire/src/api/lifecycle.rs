@@ -29,7 +29,20 @@ pub struct Deprecation {
     pub time: String,
 }
 
-/// How much is deprecated.
+/// Something that is said for people by those who may say so, and that changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// Of how much it is said.
+    pub extent: Extent,
+    /// What is said.
+    pub message: String,
+    /// The time of the record that said it.
+    #[schema(format = DateTime)]
+    pub time: String,
+}
+
+/// Of how much something is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Extent {

@@ -4,7 +4,7 @@ use wargate_component::inspection as found;
 use wargate_core::act::Identity;
 use wargate_core::key::KeyId;
 use wargate_core::time::Time;
-use wargate_registry::{Committed, Deprecation, Extent, PackagePage, PackageView, Proposal, ReleaseView};
+use wargate_registry::{Committed, Extent, PackagePage, PackageView, Proposal, ReleaseView, Remark};
 use wargate_wire::api;
 
 pub(super) mod keys;
@@ -42,6 +42,7 @@ pub(super) fn package(package: &PackageView, waiting: Vec<Proposal>, checkpoint:
         owners: ids(&package.owners),
         guarded_by: package.guard,
         deprecated: package.deprecated.as_ref().map(deprecation),
+        notes: package.notes.iter().map(note).collect(),
         releases: package.releases.iter().map(release_summary).collect(),
         waiting: waiting.into_iter().map(waits).collect(),
         checkpoint: checkpoint_of(checkpoint),
@@ -94,6 +95,7 @@ pub(super) fn release(
         taken_down: taken_down(release),
         distrusted: release.distrusted,
         deprecated: release.deprecated.as_ref().or(package.deprecated.as_ref()).map(deprecation),
+        notes: release.note.iter().chain(&package.notes).map(note).collect(),
         guarded_by: release.guard,
         record: api::RecordPlace {
             log_index: release.index,
@@ -151,15 +153,19 @@ fn yank(release: &ReleaseView) -> Option<api::Yank> {
     Some(api::Yank { time: time(yanked.time), reason: yanked.reason.clone(), key_ids: ids(&yanked.keys) })
 }
 
-fn deprecation(said: &Deprecation) -> api::Deprecation {
-    api::Deprecation {
-        extent: match said.extent {
-            Extent::Release => api::Extent::Release,
-            Extent::Package => api::Extent::Package,
-            Extent::Namespace => api::Extent::Namespace,
-        },
-        message: said.message.clone(),
-        time: time(said.time),
+fn deprecation(said: &Remark) -> api::Deprecation {
+    api::Deprecation { extent: extent(said.extent), message: said.message.clone(), time: time(said.time) }
+}
+
+fn note(said: &Remark) -> api::Note {
+    api::Note { extent: extent(said.extent), message: said.message.clone(), time: time(said.time) }
+}
+
+fn extent(extent: Extent) -> api::Extent {
+    match extent {
+        Extent::Release => api::Extent::Release,
+        Extent::Package => api::Extent::Package,
+        Extent::Namespace => api::Extent::Namespace,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use wargate_wire::api::{
-    Checkpoint, Deprecation, Extent, Inspection, Keys, Kind, Layer, Level, LogKind, Metadata, Package,
+    Checkpoint, Deprecation, Extent, Inspection, Keys, Kind, Layer, Level, LogKind, Metadata, Note, Package,
     PackageList, Problem, Release,
 };
 
@@ -199,6 +199,15 @@ fn deprecated(said: &Deprecation) -> &'static str {
         Extent::Release => "This version is deprecated",
         Extent::Package => "This package is deprecated",
         Extent::Namespace => "This namespace is deprecated",
+    }
+}
+
+/// What is noted, as a page says it.
+fn noted(said: &Note) -> &'static str {
+    match said.extent {
+        Extent::Release => "Noted of this version",
+        Extent::Package => "Noted of this package",
+        Extent::Namespace => "Noted of this namespace",
     }
 }
 
