@@ -61,7 +61,7 @@ pub use files::{StaticFile, StaticPath};
 pub use inspector::{InspectError, Inspector, Inspectors};
 pub use keys::{DeadRole, KeyChange, KeysView, RecordedAt, RoleView, Roles, Standing};
 pub use objects::Body;
-pub use packages::{PackagePage, PackageView, ReleaseView, YankView};
+pub use packages::{Beginning, Ground, PackagePage, PackageView, ReleaseView, YankView};
 pub use proposals::Proposal;
 pub use publish::{RecordStatus, SignedRecord};
 pub use registry::Registry;

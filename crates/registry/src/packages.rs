@@ -24,6 +24,10 @@ use crate::tables::releases::{self, View};
 use crate::tables::{inspections, records};
 use crate::takedowns::KeptBack;
 
+mod beginning;
+
+pub use beginning::{Beginning, Ground};
+
 /// A page of packages in order of their names.
 #[derive(Debug, Clone)]
 pub struct PackagePage {
@@ -48,6 +52,10 @@ pub struct PackageView {
     pub owners: Vec<KeyId>,
     /// The fewest keys that must agree to release something; `None` where nobody can.
     pub guard: Option<u32>,
+    /// How it began, of a v1 log, as far as it was looked up.
+    pub began: Option<Beginning>,
+    /// The registry that its namespace is imported from, if it is.
+    pub imported_from: Option<String>,
     /// What is said against using it, as far as it was looked up.
     pub deprecated: Option<Remark>,
     /// What else is said of it, the narrowest first, as far as it was looked up.
@@ -167,6 +175,7 @@ impl Snapshot {
         })?;
         let found = self.find_package(name).await?;
         let mut package = found.ok_or_else(|| Error::UnknownPackage { name: name.clone() })?;
+        package.began = self.beginning(&package).await?;
         self.look_up_remarks(&mut package).await?;
         Ok(package)
     }
@@ -249,6 +258,8 @@ impl Snapshot {
             delegated,
             owners: stands.owners(),
             guard: stands.guard(),
+            began: None,
+            imported_from: self.imported(&name.namespace()),
             deprecated: None,
             notes: Vec::new(),
             releases,

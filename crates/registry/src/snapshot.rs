@@ -13,7 +13,7 @@ use wargate_core::id::{LogId, RecordId};
 use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::page::PageRef;
 use wargate_core::map::proof::{MapProofBundle, prove};
-use wargate_core::name::{LogName, PackageName};
+use wargate_core::name::{LogName, Namespace, PackageName};
 
 use wargate_wire::oci::reference::RepositoryName;
 
@@ -130,6 +130,11 @@ impl Snapshot {
     /// Asks the ledger.
     pub(crate) async fn read(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
         Ok(self.shared.db.read(statements).await?)
+    }
+
+    /// The registry that a namespace is imported from, if it is.
+    pub(crate) fn imported(&self, namespace: &Namespace) -> Option<String> {
+        self.shared.imported(namespace)
     }
 
     /// The pinned checkpoint.

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+mod beginning;
 mod inspection;
 mod keys;
 mod lifecycle;
@@ -16,6 +17,7 @@ mod problem;
 mod signed;
 mod submit;
 
+pub use beginning::{Beginning, Ground};
 pub use inspection::{
     CoreExtern, CustomSection, Extern, Inspection, InterfaceName, Metadata, Nested, Producer, Wit,
 };
@@ -87,6 +89,11 @@ pub struct Package {
     pub owners: Vec<String>,
     /// The fewest keys that must agree to release something; null where nobody can.
     pub guarded_by: Option<u32>,
+    /// How its log began, of a v1 log; null for a delegated one, whose records say it.
+    pub began: Option<Beginning>,
+    /// The domain of the registry that its namespace is imported from: nothing new begins in it here. Null if it is not.
+    #[schema(example = "wasi.dev")]
+    pub imported_from: Option<String>,
     /// What is said against using it, or any package of its namespace; null if nothing is.
     pub deprecated: Option<Deprecation>,
     /// What else is said of it, and of all packages of its namespace.

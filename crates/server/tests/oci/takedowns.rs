@@ -1,10 +1,13 @@
 //! What is told of a release that the operator took down.
 
 use hyper::{Method, StatusCode};
+use serde_json::json;
 use wargate_core::digest::Digest;
 
 use crate::site::Site;
 use crate::support::{lift, module, operate, takedown};
+
+const LIFECYCLE: &str = "application/vnd.microsoft.artifact.lifecycle";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_down_is_refused_with_the_reason() {
@@ -21,7 +24,10 @@ async fn what_is_taken_down_is_refused_with_the_reason() {
     for path in &paths {
         site.get(path).await.is(StatusCode::OK);
     }
+    let referrers = format!("/v2/acme/hello/referrers/{manifest_digest}");
+    assert_eq!(site.get(&referrers).await.json()["manifests"], json!([]));
     operate(&site.registry, &site.clock, 1, takedown("acme:hello@1.0.0", None)).await;
+    site.explains(&referrers, &manifest_digest).await;
     for path in &paths {
         let refused = site.get(path).await;
         refused.is_refused(451, "DENIED");
@@ -46,5 +52,36 @@ async fn what_is_taken_down_is_refused_with_the_reason() {
     operate(&site.registry, &site.clock, 2, lift("acme:hello@1.0.0")).await;
     for path in &paths {
         site.get(path).await.is(StatusCode::OK);
+    }
+    assert_eq!(site.get(&referrers).await.json()["manifests"], json!([]));
+
+    // Of a package that is taken down as a whole only that is given.
+    operate(&site.registry, &site.clock, 3, takedown("acme:hello", None)).await;
+    site.explains(&referrers, &manifest_digest).await;
+    for path in &paths {
+        site.get(path).await.is_refused(451, "DENIED");
+    }
+}
+
+impl Site {
+    /// That it is told why a manifest is refused, by what can be read whole.
+    async fn explains(&self, referrers: &str, refused: &Digest) {
+        let listed = self.get(&format!("{referrers}?artifactType={LIFECYCLE}")).await;
+        let listed = listed.is(StatusCode::OK).json()["manifests"].clone();
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        let annotations = &listed[0]["annotations"];
+        assert_eq!(annotations["vnd.wargate.lifecycle.state"], "taken-down");
+        assert_eq!(annotations["vnd.wargate.lifecycle.reason"], "it steals keys");
+        assert_eq!(annotations["vnd.microsoft.artifact.lifecycle.end-of-life.date"], "2027-01-15");
+        let path = format!("/v2/acme/hello/manifests/{}", listed[0]["digest"].as_str().unwrap());
+        let told = self.get(&path).await.is(StatusCode::OK).json();
+        assert_eq!(
+            (&told["annotations"], &told["subject"]["digest"]),
+            (annotations, &json!(refused.to_string()))
+        );
+        self.head(&path).await.is(StatusCode::OK);
+        let config = format!("/v2/acme/hello/blobs/{}", told["config"]["digest"].as_str().unwrap());
+        assert_eq!(self.get(&config).await.is(StatusCode::OK).bytes, b"{}");
+        self.head(&config).await.is(StatusCode::OK);
     }
 }

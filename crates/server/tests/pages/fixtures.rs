@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use wargate_server::web::Site;
 use wargate_wire::api::{
-    Checkpoint, CoreExtern, CustomSection, Deprecation, Extent, Extern, Inspection, InterfaceName, Kind,
-    Level, LogKind, Metadata, Nested, Note, OnBehalfOf, Package, PackageList, PackageSummary, Problem,
-    Producer, RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown, Waiting, Wit, Yank,
+    Beginning, Checkpoint, CoreExtern, CustomSection, Deprecation, Extent, Extern, Ground, Inspection,
+    InterfaceName, Kind, Level, LogKind, Metadata, Nested, Note, OnBehalfOf, Package, PackageList,
+    PackageSummary, Problem, Producer, RecordPlace, Release, ReleaseSummary, SignedBy, Subject, TakenDown,
+    Waiting, Wit, Yank,
 };
 
 pub(crate) const DAY: &str = "2026-11-24T10:12:30Z";
@@ -120,6 +121,10 @@ pub(crate) fn deprecation(extent: Extent) -> Deprecation {
     Deprecation { extent, message: "Use acme:greet, which speaks more languages.".into(), time: DAY.into() }
 }
 
+pub(crate) fn began() -> Beginning {
+    Beginning { key_id: digest("first owner"), ground: Ground::BeforeClaim }
+}
+
 pub(crate) fn notes(extents: &[Extent]) -> Vec<Note> {
     let note = |extent: &Extent| Note {
         extent: *extent,
@@ -163,6 +168,8 @@ pub(crate) fn package() -> Package {
         log_kind: LogKind::Delegated,
         owners: vec![digest("owner"), digest("second owner")],
         guarded_by: Some(2),
+        began: None,
+        imported_from: None,
         deprecated: None,
         notes: Vec::new(),
         releases: vec![
@@ -339,7 +346,7 @@ pub(crate) fn hostile_text() -> String {
 }
 
 /// Words that JSON takes from a list of its own.
-const WORDS: &[&str] = &["extent", "kind", "layer", "level", "logKind", "subjectKind"];
+const WORDS: &[&str] = &["extent", "ground", "kind", "layer", "level", "logKind", "subjectKind"];
 
 /// The same value with every text replaced.
 pub(crate) fn with_every_text<T>(value: &T, text: &str) -> T

@@ -8,12 +8,12 @@ mod html;
 mod keys;
 
 use fixtures::{
-    deprecation, hostile, hostile_text, list, module, notes, package, problem, release, site, taken_down,
-    waiting, with_every_text, yank,
+    began, deprecation, hostile, hostile_text, list, module, notes, package, problem, release, site,
+    taken_down, waiting, with_every_text, yank,
 };
 use keys::{above, keys, v1};
 use wargate_server::web::{self, render_keys, render_list, render_package, render_problem, render_release};
-use wargate_wire::api::{Extent, Extern, Layer, Package, PackageList, Release};
+use wargate_wire::api::{Extent, Extern, Layer, LogKind, Package, PackageList, Release};
 
 /// Every page with ordinary and extraordinary values.
 fn pages() -> Vec<(&'static str, String)> {
@@ -32,6 +32,12 @@ fn pages() -> Vec<(&'static str, String)> {
     bare.releases.clear();
     bare.owners.clear();
     bare.guarded_by = None;
+    let v1_log = Package {
+        log_kind: LogKind::V1,
+        began: Some(began()),
+        imported_from: Some("greetings.example".into()),
+        ..package()
+    };
     let mut fallen = package();
     fallen.deprecated = Some(deprecation(Extent::Namespace));
     fallen.notes = notes(&[Extent::Package, Extent::Namespace]);
@@ -53,6 +59,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("package_bare", render_package(&bare, &site)),
         ("package_waits", render_package(&waits, &site)),
         ("package_kept_back", render_package(&kept_back, &site)),
+        ("package_v1", render_package(&v1_log, &site)),
         ("package_fallen", render_package(&fallen, &site)),
         ("keys", render_keys(&keys(), None, &site)),
         ("keys_v1", render_keys(&v1(), Some(9), &site)),
@@ -76,7 +83,8 @@ fn pages_of(text: &str) -> Vec<(&'static str, String)> {
     text.clone_into(&mut site.name);
     site.root_id = Some(text.into());
     let notes = notes(&[Extent::Package]);
-    let waits = Package { waiting: vec![waiting()], notes, ..package() };
+    let (began, imported_from) = (Some(began()), Some(String::new()));
+    let waits = Package { waiting: vec![waiting()], notes, began, imported_from, ..package() };
     let taken = Release { inspection: None, taken_down: Some(taken_down(Some(fixtures::DAY))), ..release() };
     vec![
         ("list", render_list(&with_every_text(&list(), text), Some(text), &site)),

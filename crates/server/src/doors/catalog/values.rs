@@ -4,7 +4,9 @@ use wargate_component::inspection as found;
 use wargate_core::act::Identity;
 use wargate_core::key::KeyId;
 use wargate_core::time::Time;
-use wargate_registry::{Committed, Extent, PackagePage, PackageView, Proposal, ReleaseView, Remark};
+use wargate_registry::{
+    Beginning, Committed, Extent, Ground, PackagePage, PackageView, Proposal, ReleaseView, Remark,
+};
 use wargate_wire::api;
 
 pub(super) mod keys;
@@ -41,6 +43,8 @@ pub(super) fn package(package: &PackageView, waiting: Vec<Proposal>, checkpoint:
         log_kind: log_kind(package),
         owners: ids(&package.owners),
         guarded_by: package.guard,
+        began: package.began.as_ref().map(beginning),
+        imported_from: package.imported_from.clone(),
         deprecated: package.deprecated.as_ref().map(deprecation),
         notes: package.notes.iter().map(note).collect(),
         releases: package.releases.iter().map(release_summary).collect(),
@@ -155,6 +159,15 @@ fn yank(release: &ReleaseView) -> Option<api::Yank> {
 
 fn deprecation(said: &Remark) -> api::Deprecation {
     api::Deprecation { extent: extent(said.extent), message: said.message.clone(), time: time(said.time) }
+}
+
+fn beginning(began: &Beginning) -> api::Beginning {
+    let ground = match began.ground {
+        Ground::Unclaimed => api::Ground::Unclaimed,
+        Ground::BeforeClaim => api::Ground::BeforeClaim,
+        Ground::Admitted => api::Ground::Admitted,
+    };
+    api::Beginning { key_id: began.key.to_string(), ground }
 }
 
 fn note(said: &Remark) -> api::Note {

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use wargate_wire::api::{
-    Checkpoint, Deprecation, Extent, Inspection, Keys, Kind, Layer, Level, LogKind, Metadata, Note, Package,
-    PackageList, Problem, Release,
+    Beginning, Checkpoint, Deprecation, Extent, Ground, Inspection, Keys, Kind, Layer, Level, LogKind,
+    Metadata, Note, Package, PackageList, Problem, Release,
 };
 
 use super::copy::{self, CopyLine, approving};
@@ -208,6 +208,15 @@ fn noted(said: &Note) -> &'static str {
         Extent::Release => "Noted of this version",
         Extent::Package => "Noted of this package",
         Extent::Namespace => "Noted of this namespace",
+    }
+}
+
+/// Why the key that began a v1 log could.
+fn ground(began: &Beginning) -> &'static str {
+    match began.ground {
+        Ground::Unclaimed => "in a namespace without owners",
+        Ground::BeforeClaim => "before its namespace had owners",
+        Ground::Admitted => "let in by its namespace’s owners",
     }
 }
 

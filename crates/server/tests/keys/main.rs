@@ -9,160 +9,24 @@
 )]
 
 #[allow(unreachable_pub, reason = "it is written for the registry's own tests")]
-#[path = "../../registry/tests/support/mod.rs"]
+#[path = "../../../registry/tests/support/mod.rs"]
 mod support;
 
-use std::sync::Arc;
+mod packages;
+mod site;
+
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use support::{Author, TestClock, WAIT, key, module, open};
-use tower::ServiceExt as _;
-use wargate_core::act::power::Power;
-use wargate_core::act::scope::Scope;
-use wargate_core::act::{self, Act, AnnotationKind, Grant, Identity, OnBehalfOf, Release, Revoke, Step};
+use site::{ACME, ALICE, DAY, PUBLISHING, Site, fields, grant, id, publics, released, says};
+use support::{Author, WAIT, key, module};
+use wargate_core::act::{AnnotationKind, Grant, Identity, OnBehalfOf, Revoke, Step};
 use wargate_core::digest::Digest;
-use wargate_core::key::PublicKey;
-use wargate_core::name::LogName;
 use wargate_core::record::{PackageEntry, PackagePermission};
+use wargate_registry::CustodialRelease;
 use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::KEY_CHANGES_PER_PAGE;
-use wargate_registry::{CustodialRelease, Registry, SignedAct};
-use wargate_server::{Options, router};
-
-const DAY: i64 = 24 * 60 * 60;
-/// The registry's publishing key, which may start namespaces.
-const PUBLISHING: u8 = 4;
-/// The namespace's owners; both must agree.
-const ACME: [u8; 2] = [50, 51];
-const ALICE: u8 = 60;
-
-struct Site {
-    _dir: tempfile::TempDir,
-    clock: Arc<TestClock>,
-    registry: Registry,
-    router: Router,
-    acts: u8,
-}
-
-impl Site {
-    async fn new() -> Self {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
-        let registry = open(dir.path(), &clock).await;
-        let router = router(registry.clone(), Options::default());
-        Self { _dir: dir, clock, registry, router, acts: 0 }
-    }
-
-    /// Does an act on a log; the record's id.
-    async fn run(&mut self, log: &str, steps: Vec<Step>, by: &[u8]) -> String {
-        self.acts += 1;
-        let (log, now) = (log.parse::<LogName>().unwrap(), self.clock.now());
-        let act = Act {
-            root: self.registry.snapshot().root().copied(),
-            log: log.log_id(),
-            steps,
-            not_before: now.plus_seconds(-60),
-            not_after: now.plus_seconds(600),
-            nonce: [self.acts; 16],
-        };
-        let bytes = Bytes::from(act.encode());
-        let endorsements = by.iter().map(|seed| act::endorse(&bytes, &key(*seed)).unwrap()).collect();
-        let signed = SignedAct { log, act: bytes, endorsements };
-        for step in &act.steps {
-            let Step::Release(release) = step else { continue };
-            let mut arriving = self.registry.begin_act_content(&signed, None).await.unwrap();
-            arriving.write(module(release.version.to_string().as_bytes()).into()).await.unwrap();
-            arriving.finish().await.unwrap();
-        }
-        support::carried(self.registry.submit(signed, WAIT).await.unwrap()).record.to_string()
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty()).unwrap();
-        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
-        (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
-    }
-
-    async fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path).await;
-        assert_eq!(status, StatusCode::OK, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// A package with roles under roles, one of which ended and lost its trust.
-    async fn story(&mut self) {
-        let init = Step::Init { keys: publics(&ACME), threshold: 2 };
-        let starters = Grant { scope: scope(&["hello", "http-*"]), ..grant("starters", &[52], &[]) };
-        self.run("acme", vec![init, Step::Grant(starters)], &[ACME[0], ACME[1], PUBLISHING]).await;
-        let release = [Power::Release];
-        let end = |days: i64| Some(self.clock.now().plus_seconds(days * DAY));
-        let ci =
-            Grant { scope: scope(&[">=1.0.0 <2.0.0"]), not_after: end(20), ..grant("ci", &[61], &release) };
-        let both = [Power::Release, Power::Yank];
-        let lead = Grant { threshold: 2, depth: 2, not_after: end(300), ..grant("lead", &[65, 66], &both) };
-        let night = Grant { parent: "lead".to_owned(), ..grant("night-shift", &[67], &release) };
-        let mut steps = vec![Step::Init { keys: publics(&[ALICE]), threshold: 1 }];
-        steps.extend([ci, lead, night, grant("helper", &[70], &release)].map(Step::Grant));
-        self.run("acme:hello", steps, &[52, ALICE, 65, 66]).await;
-        self.run("acme:hello", vec![released("1.0.0")], &[61]).await;
-        let since = self.run("acme:hello", vec![released("2.0.0")], &[70]).await;
-        let since = Some(since.parse().unwrap());
-        let theft = Step::Revoke(Revoke { role: "helper".to_owned(), key_ids: Vec::new(), since });
-        self.run("acme:hello", vec![theft], &[ALICE]).await;
-    }
-}
-
-fn publics(seeds: &[u8]) -> Vec<PublicKey> {
-    seeds.iter().map(|seed| key(*seed).public().clone()).collect()
-}
-
-fn id(seed: u8) -> String {
-    key(seed).public().id().to_string()
-}
-
-fn scope(texts: &[&str]) -> Scope {
-    Scope::parse(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
-}
-
-fn grant(role: &str, seeds: &[u8], powers: &[Power]) -> Grant {
-    Grant {
-        role: role.to_owned(),
-        keys: publics(seeds),
-        threshold: 1,
-        powers: powers.to_vec(),
-        scope: Scope::Unlimited,
-        not_after: None,
-        depth: 0,
-        parent: String::new(),
-    }
-}
-
-fn released(version: &str) -> Step {
-    Step::Release(Release {
-        version: version.parse().unwrap(),
-        content: Digest::of(&module(version.as_bytes())),
-        manifest: None,
-        variants: Vec::new(),
-        dependencies: Vec::new(),
-        on_behalf_of: None,
-        breaking: false,
-    })
-}
-
-fn says(kind: AnnotationKind, subject: &str, value: &str) -> Step {
-    Step::Annotate { kind, subject: subject.to_owned(), value: value.to_owned() }
-}
-
-/// Of each object of a list these fields.
-fn fields(list: &Value, names: &[&str]) -> Value {
-    let of = |one: &Value| names.iter().map(|name| one[*name].clone()).collect::<Value>();
-    list.as_array().unwrap().iter().map(of).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_of_roles_is_told_with_its_guards_and_its_history() {
@@ -249,94 +113,6 @@ async fn a_role_whose_end_has_come_is_dead_before_any_record_says_so() {
     assert_eq!(fields(&keys["deadRoles"], &["name"]), json!([["ci"], ["helper"]]));
     let release = site.json("/api/packages/acme/hello/1.0.0").await;
     assert_eq!(release["guardedBy"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_became_of_a_release_is_told_with_it() {
-    let mut site = Site::new().await;
-    site.story().await;
-    let yank = Step::Yank { version: "1.0.0".parse().unwrap(), reason: "it counts in floats".to_owned() };
-    site.run(
-        "acme:hello",
-        vec![yank, says(AnnotationKind::Deprecate, "1.0.0", "1.1.0 counts in cents")],
-        &[ALICE],
-    )
-    .await;
-    let one = site.json("/api/packages/acme/hello/1.0.0").await;
-    assert_eq!(
-        (&one["yanked"]["reason"], &one["yanked"]["keyIds"]),
-        (&json!("it counts in floats"), &json!([id(ALICE)]))
-    );
-    assert_eq!(
-        (&one["deprecated"]["extent"], &one["deprecated"]["message"]),
-        (&json!("release"), &json!("1.1.0 counts in cents"))
-    );
-    assert_eq!((&one["distrusted"], &one["guardedBy"]), (&json!(false), &json!(1)));
-    let stolen = site.json("/api/packages/acme/hello/2.0.0").await;
-    assert_eq!((&stolen["distrusted"], &stolen["deprecated"]), (&json!(true), &Value::Null));
-    let (_, page) = site.get("/acme/hello/2.0.0").await;
-    assert!(page.contains("Distrusted: do not install it.") && !page.contains("wargate pull"), "{page}");
-
-    // Of more and more: the narrowest counts.
-    let package = site.json("/api/packages/acme/hello").await;
-    assert_eq!(
-        (&package["deprecated"], &package["latest"], &package["guardedBy"]),
-        (&Value::Null, &Value::Null, &json!(1))
-    );
-    assert_eq!(
-        fields(&package["releases"], &["version", "distrusted"]),
-        json!([["2.0.0", true], ["1.0.0", false]])
-    );
-    for (log, subject, by, extent) in [
-        ("acme", "", &ACME[..], "namespace"),
-        ("acme", "hello", &ACME, "package"),
-        ("acme:hello", "", &[ALICE], "package"),
-    ] {
-        let message = format!("said by {log} of {subject}");
-        site.run(log, vec![says(AnnotationKind::Deprecate, subject, &message)], by).await;
-        for path in ["/api/packages/acme/hello", "/api/packages/acme/hello/2.0.0"] {
-            let told = site.json(path).await["deprecated"].clone();
-            assert_eq!((&told["extent"], &told["message"]), (&json!(extent), &json!(message)), "{path}");
-        }
-    }
-    site.run("acme:hello", vec![says(AnnotationKind::Deprecate, "", "")], &[ALICE]).await;
-    let told = site.json("/api/packages/acme/hello").await;
-    assert_eq!(told["deprecated"]["message"], "said by acme of hello", "what was withdrawn is not told");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_noted_is_told_with_the_narrowest_first() {
-    let mut site = Site::new().await;
-    site.story().await;
-    let told =
-        async |site: &Site, path: &str| fields(&site.json(path).await["notes"], &["extent", "message"]);
-    let (package, release) = ("/api/packages/acme/hello", "/api/packages/acme/hello/1.0.0");
-    assert_eq!([told(&site, package).await, told(&site, release).await], [json!([]), json!([])]);
-    let by_hello = format!("<b>bold</b> & {}", "long ".repeat(10_000));
-    for (log, subject, by, message) in [
-        ("acme", "", &ACME[..], "of all"),
-        ("acme", "hello", &ACME, "of hello"),
-        ("acme:hello", "", &[ALICE], by_hello.as_str()),
-        ("acme:hello", "1.0.0", &[ALICE], "of 1.0.0"),
-    ] {
-        site.run(log, vec![says(AnnotationKind::Note, subject, message)], by).await;
-    }
-    let wider = [["package", &by_hello], ["package", "of hello"], ["namespace", "of all"]];
-    assert_eq!(told(&site, package).await, json!(wider));
-    assert_eq!(told(&site, "/acme/hello.json").await, json!(wider));
-    let mut all = vec![["release", "of 1.0.0"]];
-    all.extend(wider);
-    assert_eq!(told(&site, release).await, json!(all));
-    assert_eq!(told(&site, "/api/packages/acme/hello/2.0.0").await, json!(wider));
-    assert_eq!(site.json(package).await["deprecated"], Value::Null);
-
-    let (_, page) = site.get("/acme/hello").await;
-    assert!(page.contains("&#60;b&#62;bold&#60;/b&#62; &#38; long long"), "{page}");
-    assert!(page.len() < by_hello.len() && !page.contains("of 1.0.0"), "{page}");
-    assert!(site.get("/acme/hello/1.0.0").await.1.contains("of 1.0.0"));
-
-    site.run("acme:hello", vec![says(AnnotationKind::Note, "", "")], &[ALICE]).await;
-    assert_eq!(told(&site, package).await, json!(wider[1..]), "what was withdrawn is not told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
