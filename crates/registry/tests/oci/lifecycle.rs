@@ -150,7 +150,7 @@ async fn a_yank_and_a_deprecation_are_told_with_what_was_said() {
     let version = "1.0.0".parse().unwrap();
     world.act(1, Step::Yank { version, reason: "it \u{1b}[2J counts\nin floats".to_owned() }).await;
     let yank = words("yanked", "it \\u{1b}[2J counts\\nin floats", "");
-    assert_eq!(told(hello, one).await.iter().map(said).collect::<Vec<_>>(), [yank.clone()]);
+    assert_eq!(told(hello, one).await.iter().map(said).collect::<Vec<_>>(), std::slice::from_ref(&yank));
 
     // The narrowest counts, as everywhere.
     world.act(2, deprecate("", "use acme:other")).await;

@@ -25,7 +25,6 @@ use wargate_core::act::{AnnotationKind, Grant, Identity, OnBehalfOf, Revoke, Ste
 use wargate_core::digest::Digest;
 use wargate_core::record::{PackageEntry, PackagePermission};
 use wargate_registry::CustodialRelease;
-use wargate_registry::clock::Clock as _;
 use wargate_registry::limits::KEY_CHANGES_PER_PAGE;
 
 #[tokio::test(flavor = "multi_thread")]

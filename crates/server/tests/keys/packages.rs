@@ -1,6 +1,5 @@
 //! What is told of packages and releases: what became of them, what is noted, how they began.
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 use wargate_core::act::{AnnotationKind, Step};
 use wargate_core::record::{PackageEntry, PackagePermission};
