@@ -1,6 +1,6 @@
-//! What the log says against using a release, told to OCI tools, which know neither yanks nor takedowns: referrers that
-//! tell the day of its end, in the form that scanners of images read (`DESIGN.md`, "Lifecycle"), and in annotations of our
-//! own what happened, why and which record says so.
+//! What the log says against using a release, told to OCI tools, which know neither yanks nor takedowns: referrers in the
+//! form that scanners of images read (`DESIGN.md`, "Lifecycle"). They tell in annotations of our own what happened, why and
+//! which record says so, and the day of its end, unless the release goes on and something else is only better.
 //!
 //! Each is made from the logs alone, byte for byte the same wherever it is made, and kept when somebody first asks what
 //! refers to the release. What the logs do not say any more is not listed any more, whoever keeps it.
@@ -34,7 +34,7 @@ const LIFECYCLE_TYPE: &str = "application/vnd.microsoft.artifact.lifecycle";
 /// The annotation with the day.
 const END_OF_LIFE: &str = "vnd.microsoft.artifact.lifecycle.end-of-life.date";
 
-/// What happened: `yanked`, `deprecated`, `quarantined` or `taken-down`.
+/// What happened: `yanked`, `quarantined`, `taken-down`, or [`DEPRECATED`].
 const STATE: &str = "vnd.wargate.lifecycle.state";
 /// Why, in the words of who did it.
 const REASON: &str = "vnd.wargate.lifecycle.reason";
@@ -43,6 +43,9 @@ const UNTIL: &str = "vnd.wargate.lifecycle.until";
 /// The record that says so, and the log that it is in.
 const RECORD: &str = "vnd.wargate.lifecycle.record";
 const LOG: &str = "vnd.wargate.lifecycle.log";
+
+/// The state that is no end.
+const DEPRECATED: &str = "deprecated";
 
 /// Of a reason that is longer, the rest is in the record.
 const REASON_CHARS_MAX: usize = 4096;
@@ -191,11 +194,11 @@ impl Word {
     fn annotations(&self) -> BTreeMap<&'static str, Value> {
         let time = self.time.to_string();
         let day = time.split_once('T').map_or(&*time, |(day, _)| day);
-        let mut annotations = BTreeMap::from([
-            (END_OF_LIFE, json!(day)),
-            (STATE, json!(self.state)),
-            (LOG, json!(self.log.to_string())),
-        ]);
+        let mut annotations =
+            BTreeMap::from([(STATE, json!(self.state)), (LOG, json!(self.log.to_string()))]);
+        if self.state != DEPRECATED {
+            annotations.insert(END_OF_LIFE, json!(day));
+        }
         let reason = match self.reason.char_indices().nth(REASON_CHARS_MAX) {
             Some((end, _)) => format!("{}…", plain(&self.reason[..end])),
             None => plain(&self.reason),
@@ -211,7 +214,7 @@ impl Word {
 
 impl From<Remark> for Word {
     fn from(Remark { message, time, record, log, .. }: Remark) -> Self {
-        Self { state: "deprecated", time, reason: message, until: None, record: Some(record), log }
+        Self { state: DEPRECATED, time, reason: message, until: None, record: Some(record), log }
     }
 }
 
