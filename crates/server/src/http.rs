@@ -94,15 +94,16 @@ pub(crate) fn untrusted(headers: &mut HeaderMap) {
 /// Caching of what never changes under its address.
 pub(crate) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Measures and logs a request, and turns a panic into an answer. Nothing that a client sends becomes a label.
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+/// What surrounds every request: it is shared with other sites ([`cors::share`]), measured and logged, and a panic becomes
+/// an answer. Nothing that a client sends becomes a label. One layer, since each costs a request two allocations.
+pub(crate) async fn surround(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let client = request.extensions().get::<ClientAddress>().map(|client| client.0);
     let client = client.map(tracing::field::display);
     let (request, rest) = unread::watch(request);
-    let response = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = std::panic::AssertUnwindSafe(cors::share(request, next)).catch_unwind().await;
     let mut response = response.unwrap_or_else(|_| {
         tracing::error!("a request ended in a panic; this is a bug in Wargate");
         warg_error(&message(StatusCode::INTERNAL_SERVER_ERROR, "the registry failed"))

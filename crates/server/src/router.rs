@@ -87,8 +87,7 @@ impl Mount {
         routes
             .fallback(http::no_such_route)
             .method_not_allowed_fallback(http::no_such_method)
-            .layer(middleware::from_fn(http::cors::share))
-            .layer(middleware::from_fn(http::observe))
+            .layer(middleware::from_fn(http::surround))
             .with_state(self)
     }
 }
