@@ -6,6 +6,7 @@
 //! A brief read skips them: waking a thread costs ten times what reading a row does.
 //! Not here: settings (`open`), running statements (`run`) and the tables' meaning (`wargate_registry`).
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +74,8 @@ pub struct SqliteLedger {
     path: PathBuf,
     writer: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
+    /// Closed after all connections.
+    file: Option<Arc<File>>,
 }
 
 impl SqliteLedger {
@@ -87,9 +90,12 @@ impl SqliteLedger {
             return Err(OpenError::Readers { readers });
         }
         let mut connection = open_writer(path)?;
-        let backfill = Backfill::beside(&mut connection, path)?;
+        let file =
+            Arc::new(File::open(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?);
+        let backfill = Backfill::beside(&mut connection, path, Arc::clone(&file))?;
         let (writes, waiting_writes) = mpsc::channel(BATCHES_WAITING_MAX);
         let mut ledger = Self::open_readers(path, readers)?;
+        ledger.file = Some(file);
         let counts = Arc::clone(&ledger.counts);
         ledger.writes = Some(writes);
         ledger.writer = Some(start("wargate-ledger".to_owned(), move || {
@@ -115,6 +121,7 @@ impl SqliteLedger {
             path: path.to_owned(),
             writer: None,
             readers: Vec::new(),
+            file: None,
         };
         let waiting_reads = Arc::new(Mutex::new(waiting_reads));
         for (number, connection) in connections.into_iter().enumerate() {
@@ -245,5 +252,6 @@ impl Drop for SqliteLedger {
         {
             tracing::error!("the ledger's writer had panicked");
         }
+        self.file = None;
     }
 }

@@ -2,8 +2,10 @@
 //! for thousands of pages and two syncs.
 //!
 //! SQLite calls that a checkpoint, a word that means something else here. The WAL begins anew only where all of it is
-//! copied when a transaction starts, so the writer copies the few pages that came meanwhile.
+//! copied when a transaction starts, so the writer copies the few pages that came meanwhile. And SQLite syncs the file
+//! only then: what lies in the system's memory until then is synced here, or the writer would wait for all of it.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,8 +55,9 @@ pub(super) struct Backfill {
 }
 
 impl Backfill {
-    /// Takes the copying over from the connection that writes.
-    pub(super) fn beside(writer: &mut Connection, path: &Path) -> Result<Self, OpenError> {
+    /// Takes the copying over from the connection that writes. `file` is the ledger's: to close it ends the locks that
+    /// this process has on it (POSIX), so whoever gives it keeps it open for longer than any connection.
+    pub(super) fn beside(writer: &mut Connection, path: &Path, file: Arc<File>) -> Result<Self, OpenError> {
         let connection = open_backfill(path)?;
         let pages = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&pages);
@@ -66,7 +69,7 @@ impl Backfill {
         writer.wal_hook(Some(hook)).map_err(failed)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let (done, copied) = mpsc::sync_channel(1);
-        let body = move || copy_until_closed(&connection, &woken, &done);
+        let body = move || copy_until_closed(&connection, &file, &woken, &done);
         let thread = Some(start("wargate-backfill".to_owned(), body)?);
         Ok(Self { pages, seen: 0, stage: Stage::Grows { from: 0 }, wake: Some(wake), copied, thread })
     }
@@ -112,10 +115,14 @@ fn copy_rest(writer: &Connection, times: u32) -> Stage {
     Stage::Rest { times: times + 1 }
 }
 
-fn copy_until_closed(connection: &Connection, woken: &Receiver<()>, copied: &SyncSender<()>) {
+fn copy_until_closed(connection: &Connection, file: &File, woken: &Receiver<()>, copied: &SyncSender<()>) {
     while woken.recv().is_ok() {
         for _ in 0..PASSES {
             copy(connection);
+            // Not what durability rests on: SQLite syncs it again before the WAL begins anew, and fails if that fails.
+            if let Err(error) = file.sync_data() {
+                tracing::warn!(%error, "the ledger's file could not be synced beside its writer");
+            }
         }
         if copied.send(()).is_err() {
             return;

@@ -39,6 +39,14 @@ pub enum OpenError {
         /// What the engine says.
         source: rusqlite::Error,
     },
+    /// The file could not be opened beside SQLite.
+    #[error("the ledger `{}` could not be opened: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A setting that durability or memory depends on did not take.
     #[error("the ledger `{}` cannot have {setting} = {wanted}, it stays {found}: choose another file system", .path.display())]
     Setting {

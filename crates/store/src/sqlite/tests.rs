@@ -1,6 +1,8 @@
 //! The threads' functions called inline, with faults that only a connection of one's own can have.
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -130,7 +132,8 @@ fn write_much(writer: &mut Connection, backfill: &mut Backfill, numbers: std::op
 fn a_wal_begins_anew_while_the_writer_writes_on() {
     let (_dir, path) = place();
     let mut writer = open_writer(&path).unwrap();
-    let mut backfill = Backfill::beside(&mut writer, &path).unwrap();
+    let file = Arc::new(File::open(&path).unwrap());
+    let mut backfill = Backfill::beside(&mut writer, &path, Arc::clone(&file)).unwrap();
     let most = write_much(&mut writer, &mut backfill, 0..100);
     // 200 MiB were written; a transaction is 520 pages or so.
     assert!((WAL_PAGES..WAL_PAGES_MAX + 600).contains(&most), "{most} pages");
@@ -144,7 +147,8 @@ fn a_wal_begins_anew_while_the_writer_writes_on() {
 fn who_reads_an_old_state_reads_on_and_the_wal_begins_anew_after_them() {
     let (_dir, path) = place();
     let mut writer = open_writer(&path).unwrap();
-    let mut backfill = Backfill::beside(&mut writer, &path).unwrap();
+    let file = Arc::new(File::open(&path).unwrap());
+    let mut backfill = Backfill::beside(&mut writer, &path, Arc::clone(&file)).unwrap();
     write_much(&mut writer, &mut backfill, 0..1);
     let reader = open_reader(&path).unwrap();
     let old = reader.unchecked_transaction().unwrap();

@@ -9,8 +9,11 @@ use super::{CONNECTIONS, Form, READ_SECONDS, REPOSITORIES, artifacts, push};
 use crate::bench::peer::{self, Server};
 use crate::bench::{Measured, WARGATE};
 
-/// Artifacts that are measured early and late.
+/// Artifacts that begin the packages, and that are measured early and late in short.
 const SLICE: usize = 1_000;
+
+/// Artifacts that are measured early and late where there are many: a second's worth tells more of the disk than of us.
+const LONG_SLICE: usize = 5_000;
 
 /// Tags of one package, and referrers of one manifest, in the end.
 const LISTED: usize = 10_000;
@@ -20,17 +23,17 @@ const MADE_AT_ONCE: usize = 10_000;
 
 /// Measures our server as it grows.
 pub(super) fn round(measured: &mut Measured, folder: &Path, form: Form) -> Result<()> {
-    let total = match form {
-        Form::Short => 10_000,
-        Form::Long => 100_000,
+    let (total, slice) = match form {
+        Form::Short => (10_000, SLICE),
+        Form::Long => (100_000, LONG_SLICE),
     };
     let server = peer::wargate(&folder.join("growth"))?;
     let many = Growing { server: &server, run: "many", repositories: REPOSITORIES };
     // The first ones begin the packages, and are another kind of work.
     many.fill(measured, 0, SLICE)?;
-    many.slice(measured, SLICE, "push_early")?;
-    many.fill(measured, 2 * SLICE, total - SLICE)?;
-    many.slice(measured, total - SLICE, "push_late")?;
+    many.push(measured, SLICE, SLICE + slice, "push_early")?;
+    many.fill(measured, SLICE + slice, total - slice)?;
+    many.push(measured, total - slice, total, "push_late")?;
     let tags = Growing { server: &server, run: "tags", repositories: "1" };
     tags.slice(measured, 0, "push_few_tags")?;
     tags.pages(measured, SLICE, "tags_page_few")?;
