@@ -73,7 +73,8 @@ impl<'a> Logs<'a> {
             let page_of =
                 if is_operator { page.operator } else { page.packages.remove(&id).unwrap_or_default() };
             let before = records.len();
-            records.extend(page_of.into_iter().map(given));
+            let new = |record: PublishedRecord| given(record.registry_index, record.envelope, false);
+            records.extend(page_of.into_iter().map(new));
             if records.len() > RECORDS_MAX {
                 return Err(Failure::EndlessData { bytes_max: RECORDS_MAX as u64 }.into());
             }
@@ -86,12 +87,7 @@ impl<'a> Logs<'a> {
     fn recall(&self, log: &LogName, size: u64) -> Vec<GivenRecord> {
         let known = self.pins.recall_log(self.registry.url(), &log.log_id());
         let below = known.into_iter().take_while(|record| record.registry_index < size);
-        let given = |record: KnownRecord| GivenRecord {
-            index: record.registry_index,
-            envelope: record.envelope.into(),
-            checked: true,
-        };
-        below.map(given).collect()
+        below.map(|record| given(record.registry_index, record.envelope, true)).collect()
     }
 
     /// Keeps a log that was checked whole. A copy that cannot be kept costs time, and nothing else.
@@ -115,6 +111,6 @@ fn is_missing(error: &Error, log: &LogId) -> bool {
     body["type"] == "log" && body["id"] == log.to_string()
 }
 
-fn given(record: PublishedRecord) -> GivenRecord {
-    GivenRecord { index: record.registry_index, envelope: record.envelope.into(), checked: false }
+fn given(index: u64, envelope: EnvelopeBody, checked: bool) -> GivenRecord {
+    GivenRecord { index, envelope: envelope.into(), checked }
 }

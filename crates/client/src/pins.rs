@@ -105,12 +105,8 @@ impl PinStore {
         log: &LogId,
         records: &[KnownRecord],
     ) -> std::io::Result<()> {
-        let folder = self.logs_path(registry);
-        std::fs::create_dir_all(&folder)?;
-        let path = folder.join(log_file(log));
-        let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        std::fs::write(&temporary, serde_json::to_vec(records)?)?;
-        std::fs::rename(&temporary, path)
+        let path = self.logs_path(registry).join(log_file(log));
+        replace(&path, &serde_json::to_vec(records)?, false)
     }
 
     /// Whether a check that failed may have failed by what is kept of the registry's logs.
@@ -180,15 +176,20 @@ fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
 }
 
 fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-        let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(value)?)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
+    let write = || replace(path, &serde_json::to_vec_pretty(value)?, true);
     write().map_err(|error| Error::Pin { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// Puts bytes in the place of a file, whole or not at all; `durable` if they are to survive a power cut.
+fn replace(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = std::fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    if durable {
+        file.sync_all()?;
+    }
+    std::fs::rename(&temporary, path)
 }
 
 fn read<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Error> {
