@@ -4,8 +4,9 @@
 //! `wargate-load publish --server HOST:PORT --pid PID --packages N --connections C --run NAME`
 //! `wargate-load lone    --server HOST:PORT --packages N --run NAME`
 //! `wargate-load read    --server HOST:PORT --pid PID --packages N --requests R --connections C --run NAME`
-//! `wargate-load next-records | next-acts --server HOST:PORT --pid PID --packages N --connections C --run NAME`: a
-//! release more into packages of v1 logs, or (Wargate alone) of delegated ones
+//! `wargate-load next-records | next-acts --server HOST:PORT --pid PID --packages N --connections C --run NAME
+//! [--content-bytes B]`: a release more into packages of v1 logs, or (Wargate alone) of delegated ones; of what is
+//! stored already, or each with content of its own
 //!
 //! OCI, the same; `LOAD` is `--artifacts N --layer-bytes B --repositories R --run NAME`, which says what is pushed:
 //! `wargate-load oci-push --server HOST:PORT --pid PID --connections C LOAD [--first N] [--phase NAME]`

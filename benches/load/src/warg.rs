@@ -22,15 +22,23 @@ pub async fn store_content(server: &str, run: &str) -> Result<()> {
     let mut connection = Connection::open(server).await?;
     let seed = first(server, &author()?, &name(&format!("{run}-seed"), 0)?)?;
     let answer = connection.send(&seed.request).await?;
-    let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if let Some(missing) = status["missingContent"].as_object() {
-        let url =
-            missing.values().next().and_then(|m| m["upload"][0]["url"].as_str()).context("no upload url")?;
-        let path = format!("/{}", url.trim_start_matches('/'));
-        let answer = connection.send(&post(server, &path, "application/octet-stream", CONTENT)).await?;
-        answer.must_be(201)?;
-    }
+    upload_missing(&mut connection, server, &answer, CONTENT).await?;
     wait_published(&mut connection, server, &seed).await
+}
+
+/// Uploads the content that a record waits for, by the answer that it was given.
+pub async fn upload_missing(
+    connection: &mut Connection,
+    server: &str,
+    answer: &Answer,
+    content: &[u8],
+) -> Result<()> {
+    let status: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let Some(missing) = status["missingContent"].as_object() else { return Ok(()) };
+    let url =
+        missing.values().next().and_then(|m| m["upload"][0]["url"].as_str()).context("no upload url")?;
+    let path = format!("/{}", url.trim_start_matches('/'));
+    connection.send(&post(server, &path, "application/octet-stream", content)).await?.must_be(201)
 }
 
 /// Waits until a record is published.

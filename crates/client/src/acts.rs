@@ -179,7 +179,7 @@ impl Bench {
         let context = Context { operator, namespace, facts: Some(facts) };
         let commit_key = self.commit_key(act, time)?;
         Ok(match state.weigh(&context, time.max(self.earliest()), act, endorsements, &commit_key)? {
-            Weighed::Carried(_) => None,
+            Weighed::Agreed(_) => None,
             Weighed::Proposed(authority::Proposal { lacks, .. }) => Some(lacks),
         })
     }
@@ -242,6 +242,8 @@ pub struct CarriedAct {
     pub record: RecordId,
     /// Its index in the registry's log.
     pub index: u64,
+    /// Whether it did so before, and nothing was done now.
+    pub before: bool,
 }
 
 /// What became of an act that was handed in, by the registry's word.
@@ -269,8 +271,8 @@ pub async fn submit(
         endorsements: endorsements.iter().map(EndorsementBody::from).collect(),
     };
     Ok(match registry.post_act("/api/acts", &body).await? {
-        HandedInBody::Done(CarriedBody { record_id: Text(record), registry_index: index, .. }) => {
-            HandedIn::Carried(CarriedAct { record, index })
+        HandedInBody::Done(CarriedBody { record_id: Text(record), registry_index: index, before }) => {
+            HandedIn::Carried(CarriedAct { record, index, before })
         }
         HandedInBody::Proposed(told) => HandedIn::Proposed(Box::new(Proposal::of(registry, log, *told)?)),
     })

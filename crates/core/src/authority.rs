@@ -22,6 +22,7 @@ mod annotate;
 mod carrier;
 mod carry;
 mod claim;
+mod enact;
 mod encode;
 mod endorsers;
 mod facts;
@@ -45,10 +46,11 @@ mod tests;
 pub use annotate::{Annotation, VariantError, VariantValue};
 pub use carry::{Told, endorsers, first_act, told};
 pub use claim::Claim;
+pub use enact::Carried;
 pub use encode::StateError;
 pub use facts::{Facts, Named};
 pub use genesis::{Beginning, COMMIT_SECONDS_MAX, genesis_act};
-pub use judge::{Carried, Changes};
+pub use judge::Changes;
 pub use policy::{Policy, PolicyError, TWO_PERSONS};
 pub use proposal::{Proposal, Weighed};
 pub use release::{Level, Release, Releases, Yanked};
@@ -255,6 +257,17 @@ impl State {
         }
     }
 
+    /// About how many bytes of memory it takes, for whoever keeps many.
+    #[must_use]
+    pub fn about_bytes(&self) -> usize {
+        let (small, large) = (96, 256);
+        let role = |role: &Role| large + large * role.keys.len() + small * role.scope.to_texts().len();
+        let roles: usize = self.roles.iter().map(role).sum();
+        let smalls = self.used.len() + self.publish_ever.len() + self.distrusted.len() + self.v1_keys.len();
+        let larges = self.commit_ever.len() + self.admitted.len() + self.imports.len() + self.vkeys.len();
+        2 * large + roles + small * smalls + large * larges
+    }
+
     /// Whose log it is.
     #[must_use]
     pub fn log(&self) -> &LogName {
@@ -299,6 +312,13 @@ impl State {
     #[must_use]
     pub fn role(&self, name: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.name == name)
+    }
+
+    /// Whether an act of this digest was done and its window had not ended with the last record; acts that release are
+    /// not remembered.
+    #[must_use]
+    pub fn remembers(&self, act: &Digest) -> bool {
+        self.used.contains_key(act)
     }
 
     /// The keys that v1 clients of this log let sign its next record.

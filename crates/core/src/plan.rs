@@ -29,7 +29,7 @@ mod judge;
 mod needs;
 
 pub use judge::{V1_TIME_FUTURE_SECONDS_MAX, V1_TIME_PAST_SECONDS_MAX};
-pub use needs::{LogNeeds, needs};
+pub use needs::{LogNeeds, needs, needs_of_act};
 
 use judge::{Judged, Refused, judge};
 
@@ -203,6 +203,17 @@ pub struct Accepted {
     pub first: bool,
     /// Whether it is for its namespace's people only (`spec/transparency.md`, "Ours").
     pub private: bool,
+}
+
+impl Accepted {
+    /// The state of its log after it, if that is delegated.
+    #[must_use]
+    pub fn state(&self) -> Option<&authority::State> {
+        match &self.effect {
+            Effect::V1(_) => None,
+            Effect::Delegated(changes) => Some(&changes.state),
+        }
+    }
 }
 
 /// The keys that the registry itself holds.

@@ -3,15 +3,18 @@
 //! The transaction in [`Step::take`] is *the* commit point; when its outcome is not a clear success, the caller drops
 //! what it holds in memory and reloads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use wargate_core::authority;
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId, entry};
 use wargate_core::map::segment;
-use wargate_core::plan::{self, Accepted, Contents, Draft, Facts, OwnKeys, Submission, Tree, Verdict};
+use wargate_core::plan::{
+    self, Accepted, Contents, Draft, Facts, LogFacts, OwnKeys, Submission, Tree, Verdict,
+};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -21,12 +24,14 @@ use crate::error::Error;
 use crate::facts::{self, LogNumbers};
 use crate::hashes::Hashes;
 use crate::state::{Committed, Staged, StagedRecord, State};
+use crate::state_cache::StateCache;
 use crate::tables::{checkpoints, logs, pending, records};
 
 /// One commit on top of a tree.
 pub(crate) struct Step<'a> {
     pub(crate) config: &'a Config,
     pub(crate) db: &'a Arc<dyn Db>,
+    pub(crate) states: &'a StateCache,
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) previous: Option<&'a Checkpoint>,
     pub(crate) tree: &'a Tree,
@@ -39,8 +44,8 @@ pub(crate) struct Done {
     pub(crate) committed: Committed,
     pub(crate) tree: Tree,
     pub(crate) staged: Option<Arc<Staged>>,
-    /// The logs that it wrote to.
-    pub(crate) logs: BTreeSet<LogId>,
+    /// The logs that it wrote to, and the states of those that are delegated.
+    pub(crate) logs: BTreeMap<LogId, Option<authority::State>>,
 }
 
 pub(crate) struct Outcome {
@@ -124,7 +129,7 @@ impl Step<'_> {
         base: Option<(&Hashes, &State)>,
         submissions: &[Submission],
     ) -> Result<(Facts, LogNumbers), Error> {
-        let (mut facts, numbers) = facts::fetch(&**self.db, &plan::needs(submissions)).await?;
+        let (mut facts, numbers) = facts::fetch(&**self.db, self.states, &plan::needs(submissions)).await?;
         if let Some((hashes, state)) = base
             && !submissions.is_empty()
         {
@@ -132,6 +137,12 @@ impl Step<'_> {
             let written: BTreeSet<LogId> = submissions.iter().map(|one| one.log().log_id()).collect();
             let keys: Vec<Digest> = written.iter().map(LogId::map_key).collect();
             facts.pages = hashes.pages(state, self.tree.map_root, &keys).await?;
+            // What is written is kept once it is committed.
+            for (log, known) in facts.logs.iter().filter(|(log, _)| !written.contains(log)) {
+                if let LogFacts::Delegated { state, .. } = known {
+                    self.states.keep(log, state);
+                }
+            }
         }
         Ok((facts, numbers))
     }
@@ -226,7 +237,8 @@ impl Step<'_> {
             })
         });
         let committed = Committed::new(signed, &self.config.origin, key.public())?;
-        let logs = draft.records.iter().map(|accepted| accepted.log_id).collect();
+        let logs =
+            draft.records.iter().map(|accepted| (accepted.log_id, accepted.state().cloned())).collect();
         Ok(Done { committed, tree, staged, logs })
     }
 

@@ -302,12 +302,12 @@ pub(crate) async fn follow_config(shared: &Shared) -> Result<(), Error> {
 pub(crate) async fn vouch_for_claim(
     shared: &Shared,
     signed: &mut SignedAct,
+    act: &Act,
     by: Option<&str>,
 ) -> Result<(), Error> {
     let (LogName::Package(name), Some(key)) = (&signed.log, shared.config.publishing_key.as_deref()) else {
         return Ok(());
     };
-    let Ok(act) = Act::decode(&signed.act) else { return Ok(()) };
     let Some(claim) = Claim::of(&act.steps, key.public()) else { return Ok(()) };
     let signers: Vec<KeyId> = signed.endorsements.iter().map(|endorsement| endorsement.key_id).collect();
     let log = LogId::package(name);

@@ -2,41 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use wargate_core::authority;
+use wargate_core::authority::{self, State};
 use wargate_core::id::LogId;
 use wargate_core::plan::{Facts, LogFacts, LogNeeds};
 use wargate_core::v1::package;
 
 use crate::db::{Db, Row, Statement};
 use crate::error::Error;
+use crate::state_cache::StateCache;
 use crate::tables::logs::{self, LogKind};
 use crate::tables::{facts, releases};
 
 /// By log id, the log's number in the ledger: the index of its first record.
 pub(crate) type LogNumbers = HashMap<LogId, u64>;
 
-/// The facts but for map pages, and the numbers of the logs that have begun.
+/// The facts but for map pages, and the numbers of the logs that have begun. A state is read and decoded only where the one
+/// that is known is not as of the log's head.
 pub(crate) async fn fetch(
     db: &dyn Db,
+    states: &StateCache,
     needs: &BTreeMap<LogId, LogNeeds>,
 ) -> Result<(Facts, LogNumbers), Error> {
     if needs.is_empty() {
         return Ok((Facts::default(), LogNumbers::new()));
     }
-    let statements = needs.iter().flat_map(|(log, needs)| select(log, needs)).collect();
+    let known: Vec<Option<State>> = needs.keys().map(|log| states.get(log)).collect();
+    let asked = needs.iter().zip(&known);
+    let statements = asked.flat_map(|((log, needs), known)| select(log, needs, known.as_ref())).collect();
     let mut answers = db.read(statements).await?.into_iter();
     let (mut facts, mut numbers) = (Facts::default(), LogNumbers::new());
-    for (log, needs) in needs {
-        let (known, number) = read(needs, &mut answers)?;
-        facts.logs.insert(*log, known);
+    for ((log, needs), known) in needs.iter().zip(known) {
+        let (found, number) = read(needs, known, &mut answers)?;
+        facts.logs.insert(*log, found);
         numbers.extend(number.map(|number| (*log, number)));
     }
     Ok((facts, numbers))
 }
 
 /// What is asked of one log, in the order in which [`read`] takes the answers.
-fn select(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
-    let mut statements = vec![logs::select(log), logs::select_state(log)];
+fn select(log: &LogId, needs: &LogNeeds, known: Option<&State>) -> Vec<Statement> {
+    let head = known.and_then(State::head);
+    let mut statements = vec![logs::select_standing(log, head.as_ref())];
     statements.extend(needs.keys.iter().map(|key| logs::select_key(log, key)));
     let named = &needs.named;
     if named.all_releases {
@@ -51,11 +57,11 @@ fn select(log: &LogId, needs: &LogNeeds) -> Vec<Statement> {
 
 fn read(
     needs: &LogNeeds,
+    known: Option<State>,
     answers: &mut impl Iterator<Item = Vec<Row>>,
 ) -> Result<(LogFacts, Option<u64>), Error> {
     let mut next = || answers.next().ok_or_else(|| Error::internal("read facts", "an answer is missing"));
-    let row = logs::one(next()?)?;
-    let state = logs::state(next()?)?;
+    let standing = logs::standing(next()?)?;
     let mut keys = BTreeMap::new();
     for id in &needs.keys {
         keys.extend(logs::key(next()?)?.map(|key| (*id, key)));
@@ -73,21 +79,26 @@ fn read(
     for record in &needs.named.records {
         places.extend(facts::place(next()?)?.map(|place| (*record, place)));
     }
-    let Some(row) = row else { return Ok((LogFacts::Absent, None)) };
-    let known = match row.kind {
+    let Some(standing) = standing else { return Ok((LogFacts::Absent, None)) };
+    let found = match standing.kind {
         LogKind::V1 => {
             let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.v1()?)));
             let releases = releases.collect::<Result<_, Error>>()?;
-            LogFacts::V1(package::State { head: Some(row.head), keys, releases })
+            LogFacts::V1(package::State { head: Some(standing.head), keys, releases })
         }
         LogKind::Delegated => {
+            let state = match &standing.state {
+                Some(encoded) => Some(logs::decode_state(encoded)?),
+                None => known.filter(|state| state.head() == Some(standing.head.record)),
+            };
             let missing = || Error::internal("read facts", format!("no state of {} is kept", needs.name));
+            let state = state.ok_or_else(missing)?;
             let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.delegated()?)));
             let releases = releases.collect::<Result<authority::Releases, Error>>()?;
             let claimed = BTreeSet::new();
             let facts = authority::Facts { releases, dead, places, claimed, said: BTreeMap::new() };
-            LogFacts::Delegated { state: state.ok_or_else(missing)?, facts: Box::new(facts) }
+            LogFacts::Delegated { state, facts: Box::new(facts) }
         }
     };
-    Ok((known, Some(row.first_index)))
+    Ok((found, Some(standing.first_index)))
 }

@@ -45,6 +45,7 @@ mod sequencer;
 mod shared;
 mod snapshot;
 mod state;
+mod state_cache;
 mod status;
 mod submit;
 mod tables;

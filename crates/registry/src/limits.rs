@@ -60,6 +60,12 @@ pub const UPLOAD_BEGINNING_BYTES: u64 = 16 * 1024;
 /// Endorsements that may come with one act.
 pub const ENDORSEMENTS_MAX: usize = 64;
 
+/// Records that are read at once to find the one that carries an act which is handed in again.
+pub const DONE_ACT_PAGE: usize = 64;
+
+/// How often; further back it is not looked for.
+pub const DONE_ACT_PAGES_MAX: usize = 16;
+
 /// Proposals that are kept for one log, those that were turned down included (`spec/delegation.md`, "Everyday shapes").
 pub const PROPOSALS_PER_LOG_MAX: usize = 32;
 
@@ -187,6 +193,9 @@ pub const OBJECTS_SEEN_WHOLE_MAX: usize = 16 * 1024;
 
 /// Tags of one kind that are read from the ledger at once.
 pub const TAGS_AT_ONCE: usize = 1_000;
+
+/// The same: states of delegated logs.
+pub const STATE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Records of a log that is kept whole in memory.
 pub const CACHED_LOG_RECORDS_MAX: usize = 64;

@@ -32,7 +32,7 @@ use crate::shared::Shared;
 use crate::status::{self, Standing};
 use crate::tables::content::Presence;
 use crate::tables::pending::{PendingRow, PendingState};
-use crate::tables::{content, inspections, logs, pending, standing};
+use crate::tables::{content, logs, pending, standing};
 
 /// A signed package record, and where its content is to be had if not here.
 #[derive(Debug, Clone)]
@@ -289,13 +289,9 @@ impl Known {
             standing::select(log, id, Some(&admitted.envelope.key_id)),
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
-        statements.extend(admitted.contents.iter().map(content::select_presence));
         // Without an embedder's say only those bytes matter that say something of themselves.
-        let inspected = match shared.config.admission {
-            Some(_) => inspections::select,
-            None => inspections::select_claims,
-        };
-        statements.extend(admitted.contents.iter().map(inspected));
+        let needed = shared.config.admission.is_some();
+        statements.extend(admitted.contents.iter().map(|digest| content::select_standing(digest, needed)));
         if admitted.record.prev.is_none() {
             let namespace = LogName::Namespace(admitted.name.namespace());
             statements.push(logs::select(&namespace.log_id()));
@@ -306,21 +302,18 @@ impl Known {
         let waiting = pending::rows(next())?;
         let (mut missing, mut uninspected, mut due) = (Vec::new(), Vec::new(), Vec::new());
         for digest in &admitted.contents {
-            let (presence, leased_ms) = content::presence(&next())?;
-            if leases::is_content_due(shared, leased_ms) {
+            let standing = content::standing(next())?;
+            if leases::is_content_due(shared, standing.leased_ms) {
                 due.push(*digest);
             }
-            match presence {
+            match standing.presence {
+                // What is still to come is checked when it is here, what nobody looked at when that was done.
                 Presence::Missing => missing.push(*digest),
                 Presence::Uninspected => uninspected.push(*digest),
-                Presence::Elsewhere | Presence::Inspected => {}
-            }
-        }
-        for digest in &admitted.contents {
-            let inspection = inspections::one(next())?;
-            // What is still to come is checked when it is here, what nobody looked at when that was done.
-            if !missing.contains(digest) && !uninspected.contains(digest) {
-                check_releases(shared, &admitted.name, &admitted.record, digest, inspection.as_ref())?;
+                Presence::Elsewhere | Presence::Inspected => {
+                    let inspection = standing.inspection.as_ref();
+                    check_releases(shared, &admitted.name, &admitted.record, digest, inspection)?;
+                }
             }
         }
         let claimed = logs::one(next())?.is_some();

@@ -50,6 +50,7 @@ use crate::sequencer::{Queued, Sequencer};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::state::State;
+use crate::state_cache::StateCache;
 use crate::status;
 use crate::submit::{self, ActContent, HandedIn, SignedAct};
 use crate::tables::pending;
@@ -95,6 +96,7 @@ impl Registry {
         let shared = Shared {
             hashes: Hashes::new(objects.clone()),
             logs: LogCache::new(),
+            states: StateCache::new(),
             small: ContentCache::new(),
             answers: RepositoryAnswers::new(),
             seen_whole: Arc::new(SeenWhole::new()),
@@ -210,7 +212,8 @@ impl Registry {
             endorsements: genesis.endorsements,
             signatures: SignatureCheck::Needed,
         };
-        let step = Step { config, db, clock, previous: None, tree: &Tree::empty(), laid_down: 0 };
+        let (states, tree) = (&StateCache::new(), &Tree::empty());
+        let step = Step { config, db, states, clock, previous: None, tree, laid_down: 0 };
         let outcome = step.take(None, &[submission], &[]).await?;
         if let Some(Verdict::Refused { reason }) = outcome.verdicts.into_iter().next() {
             return Err(Error::Invalid { reason: format!("the first act is refused: {reason}") });
@@ -421,13 +424,14 @@ impl Registry {
 
     /// What its caches hold in memory now, in bytes; each is bounded by a constant of [`limits`](crate::limits).
     #[must_use]
-    pub fn cached_bytes(&self) -> [(&'static str, u64); 5] {
+    pub fn cached_bytes(&self) -> [(&'static str, u64); 6] {
         let shared = &self.shared;
         let [tiles, pages] = shared.hashes.bytes();
         [
             ("tiles", tiles),
             ("map-pages", pages),
             ("logs", shared.logs.bytes()),
+            ("states", shared.states.bytes()),
             ("content", shared.small.bytes()),
             ("answers", shared.answers.bytes()),
         ]

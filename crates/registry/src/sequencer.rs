@@ -194,6 +194,7 @@ impl Sequencer {
                 // Who waits sees the ticket dropped and looks into the ledger.
             }
             self.shared.in_flight.clear();
+            self.shared.states.clear();
             match self.try_reload().await {
                 Ok(()) => {
                     self.shared.ready.store(true, Ordering::Release);
@@ -270,6 +271,7 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     let step = Step {
         config: &shared.config,
         db: &shared.db,
+        states: &shared.states,
         clock: &shared.clock,
         previous: Some(previous),
         tree: &state.tree,
@@ -278,11 +280,14 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     let committed = step.take(Some((&shared.hashes, &state)), &submissions, &origins).await?;
     if let Some(done) = committed.done {
         shared.hashes.keep_pages(done.staged.iter().flat_map(|staged| staged.pages.iter()));
-        shared.logs.follow(done.logs.iter(), || {
+        for (log, state) in &done.logs {
+            state.iter().for_each(|state| shared.states.keep(log, state));
+        }
+        shared.logs.follow(done.logs.keys(), || {
             shared.state.rcu(|now| now.with(done.committed.clone(), done.tree.clone(), done.staged.clone()));
         });
         shared.committed.notify_one();
-        if done.logs.contains(&LogId::operator()) {
+        if done.logs.contains_key(&LogId::operator()) {
             commit_key::follow(shared).await;
         }
     }

@@ -37,6 +37,7 @@ use crate::room::RoomWatch;
 use crate::seen_whole::SeenWhole;
 use crate::sequencer::Queued;
 use crate::state::State;
+use crate::state_cache::StateCache;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hashes: Hashes,
     pub(crate) logs: LogCache,
+    pub(crate) states: StateCache,
     pub(crate) small: ContentCache,
     pub(crate) answers: RepositoryAnswers,
     pub(crate) seen_whole: Arc<SeenWhole>,

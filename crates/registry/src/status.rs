@@ -116,10 +116,13 @@ pub(crate) struct Contents {
 
 pub(crate) async fn contents_of(shared: &Shared, row: &PendingRow) -> Result<Contents, Error> {
     let contents: Vec<Digest> = row.record()?.contents().collect();
-    let answers = shared.db.read(contents.iter().map(content::select_presence).collect()).await?;
+    let answers = shared
+        .db
+        .read(contents.iter().map(|digest| content::select_standing(digest, false)).collect())
+        .await?;
     let mut found = Contents::default();
     for (digest, rows) in contents.into_iter().zip(answers) {
-        match content::presence(&rows)?.0 {
+        match content::standing(rows)?.presence {
             Presence::Missing => found.missing.push(digest),
             Presence::Uninspected => found.uninspected.push(digest),
             Presence::Elsewhere | Presence::Inspected => {}

@@ -25,7 +25,8 @@ use crate::limits::NAMESPACE_START_WAIT;
 use crate::proposals::{self, Proposal};
 use crate::repository::releasing::Hold;
 use crate::shared::Shared;
-use crate::tables::{content, inspections};
+use crate::tables::content::{self, Presence};
+use crate::tables::inspections;
 
 mod bench;
 mod read;
@@ -99,9 +100,11 @@ pub(crate) async fn submit(
     by: Option<&str>,
     wait: Duration,
 ) -> Result<HandedIn, Error> {
+    let arriving = shared.arrive();
     let waited = proposals::join(shared, &mut signed).await?;
-    custody::vouch_for_claim(shared, &mut signed, by).await?;
-    let read = Read::new(shared, &signed).await?;
+    let act = read::open(shared, &signed)?;
+    custody::vouch_for_claim(shared, &mut signed, &act, by).await?;
+    let read = Read::of(shared, &signed, act).await?;
     let done = async |submitted| {
         if let Some(id) = waited {
             proposals::forget(shared, &id).await?;
@@ -113,9 +116,7 @@ pub(crate) async fn submit(
     }
     let judged = read.judge(shared)?;
     let hold = hold(shared, &read).await;
-    let contents = check_contents(shared, &read).await?;
-    // Nothing of it may go before the verdict.
-    leases::renew_due(shared, &contents).await?;
+    check_contents(shared, &read).await?;
     if judged.lacks.is_some() {
         let kept = proposals::keep(shared, &signed, &read, judged, by).await?;
         return Ok(HandedIn::Proposed(Box::new(kept)));
@@ -126,6 +127,7 @@ pub(crate) async fn submit(
     }
     let (log, act) = (signed.log.clone(), signed.act.clone());
     let waits = custody::hand_in(shared, log, act, judged.endorsements, hold.as_ref()).await?;
+    drop(arriving);
     match custody::verdict(shared, waits, wait).await? {
         Verdict::Accepted { index, record } => {
             let releases = releases(&read.act).map(SubmittedRelease::of).collect();
@@ -145,14 +147,28 @@ async fn hold(shared: &Shared, read: &Read<'_>) -> Option<Hold> {
     Some(shared.releasing.release(&name.into()).await)
 }
 
-/// What it releases must be here, and be what the act says.
-async fn check_contents(shared: &Shared, read: &Read<'_>) -> Result<BTreeSet<Digest>, Error> {
+/// What it releases must be here, and be what the act says; nothing of it goes before the verdict.
+async fn check_contents(shared: &Shared, read: &Read<'_>) -> Result<(), Error> {
     let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
-    for digest in &contents {
-        let (inspection, size) = inspected(shared, digest).await?;
-        read.check_content(shared, digest, size, &inspection).await?;
+    let asked = |digest| content::select_standing(digest, read.must_know(shared, digest));
+    let answers = shared.db.read(contents.iter().map(asked).collect()).await?;
+    let mut due = Vec::new();
+    for (digest, rows) in contents.iter().zip(answers) {
+        let standing = content::standing(rows)?;
+        let (inspection, size) = match standing.presence {
+            Presence::Missing | Presence::Elsewhere => return Err(Error::UnknownContent { digest: *digest }),
+            Presence::Inspected => (standing.inspection, standing.size),
+            Presence::Uninspected => {
+                let (inspection, size) = inspected(shared, digest).await?;
+                (Some(inspection), size)
+            }
+        };
+        read.check_content(shared, digest, size, inspection.as_ref()).await?;
+        if leases::is_content_due(shared, standing.leased_ms) {
+            due.push(*digest);
+        }
     }
-    Ok(contents)
+    leases::renew(shared, &due).await
 }
 
 /// The content of an act, as it arrives.
@@ -218,7 +234,7 @@ impl ActContent {
         let shared = &self.shared;
         let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
         let read = Read::new(shared, &self.signed).await?;
-        read.check_content(shared, &self.digest, arrived.size, &inspection).await?;
+        read.check_content(shared, &self.digest, arrived.size, Some(&inspection)).await?;
         let mut batch = Batch::from(arrived.rows(shared));
         batch.push(inspections::insert(&self.digest, &inspection)?);
         Ok(shared.db.write(batch).await?)

@@ -139,7 +139,7 @@ impl Artifact {
 }
 
 /// A valid core module of `size` bytes, of which a custom section with random bytes is all.
-fn module(seed: &Digest, size: usize) -> Result<Vec<u8>> {
+pub fn module(seed: &Digest, size: usize) -> Result<Vec<u8>> {
     const PREAMBLE: &[u8] = b"\0asm\x01\0\0\0";
     /// A section's kind, and its length as a number of five bytes.
     const HEAD_BYTES: usize = 1 + 5;

@@ -254,10 +254,12 @@ pub(crate) async fn hand_in(remote: &Remote, request: &Request) -> Result<(), Co
             "log": request.bench.log.as_str(),
             "recordId": carried.record.to_string(),
             "registryIndex": carried.index,
+            "before": carried.before,
         }));
         return Ok(());
     }
-    ui::line(&format!("done: record {} at index {}", carried.record, carried.index));
+    let done = if carried.before { "done before" } else { "done" };
+    ui::line(&format!("{done}: record {} at index {}", carried.record, carried.index));
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use semver::Version;
 
 use super::carry::{self, Entries, Opened};
-use super::judge::{Carried, Changes};
+use super::enact::Carried;
+use super::judge::Changes;
 use super::release::{Release, Yanked};
 use super::{Context, Refusal, State};
 use crate::id::RecordId;

@@ -13,17 +13,14 @@ use super::release::Release;
 use super::role::{Role, RoleId};
 use super::takedown::Takedown;
 use super::{Context, LIVE_KEYS_MAX, LIVE_ROLES_MAX, Refusal, State, USED_ACTS_MAX, step_refused};
-use crate::act::{Act, ActError, Endorsement, Step};
+use crate::act::{Act, Step};
 use crate::digest::Digest;
-use crate::envelope::{ENVELOPE_BYTES_MAX, Envelope};
+use crate::envelope::Envelope;
 use crate::id::{Layer, RecordId};
 use crate::key::{KeyId, PublicKey};
 use crate::name::{LogName, Namespace};
 use crate::record::{OperatorEntry, PackageEntry};
 use crate::time::Time;
-
-/// What an envelope adds to its record, in bytes, at most: key id, signature, and the frames of three fields.
-const ENVELOPE_FRAME_BYTES_MAX: usize = 256;
 
 /// What a record changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,17 +51,6 @@ impl Changes {
             recovered: false,
         }
     }
-}
-
-/// A record that carries an act, and what it changes.
-#[derive(Debug, Clone)]
-pub struct Carried {
-    /// The record's bytes, to be signed by the commit key.
-    pub contents: Vec<u8>,
-    /// The endorsements that it holds.
-    pub endorsements: Vec<Endorsement>,
-    /// What the record changes.
-    pub changes: Changes,
 }
 
 /// An act being done: what its steps need to know, and what they leave behind.
@@ -130,78 +116,6 @@ impl Doing<'_> {
 }
 
 impl State {
-    /// Makes the record that carries an act at `time`, with its v1 projection, and judges it. Endorsements by keys
-    /// that have no say (any more) are left out, the others are sorted. `commit_key` is to sign the envelope.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn carry(
-        &self,
-        context: &Context<'_>,
-        time: Time,
-        act: &[u8],
-        endorsements: &[Endorsement],
-        commit_key: &KeyId,
-    ) -> Result<Carried, Refusal> {
-        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verify)
-    }
-
-    /// As [`State::carry`], of an act of which the caller has verified every endorsement.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn carry_verified(
-        &self,
-        context: &Context<'_>,
-        time: Time,
-        act: &[u8],
-        endorsements: &[Endorsement],
-        commit_key: &KeyId,
-    ) -> Result<Carried, Refusal> {
-        self.carry_with(context, time, act, endorsements, commit_key, Signatures::Verified)
-    }
-
-    fn carry_with(
-        &self,
-        context: &Context<'_>,
-        time: Time,
-        act: &[u8],
-        endorsements: &[Endorsement],
-        commit_key: &KeyId,
-        signatures: Signatures,
-    ) -> Result<Carried, Refusal> {
-        let parsed = Act::decode(act)?;
-        let endorsers = Endorsers { state: self, context, act: &parsed, time };
-        let mut opened = self.opening(act, endorsers.counted(endorsements), time);
-        self.check_time(context, time)?;
-        self.check_act(context, &parsed, &opened)?;
-        let signers = endorsers.check(&opened, signatures)?;
-        // Roles are known by the record that made them, and the record's id covers the projection. So the act is
-        // done twice: for its projection first, then under its record's name.
-        let unnamed = RecordId::from_digest(Act::digest(act));
-        let doing = self.doing(context, &opened, unnamed, &signers, commit_key);
-        opened.entries = self.perform(&parsed, &opened, doing)?.1;
-        check_first_signer(&opened.entries, commit_key)?;
-        let contents = carry::contents(&opened);
-        let bytes = contents.len() + ENVELOPE_FRAME_BYTES_MAX;
-        if bytes > ENVELOPE_BYTES_MAX {
-            return Err(ActError::TooLarge { bytes }.into());
-        }
-        let record = self.log.layer().record_id(&contents);
-        let doing = self.doing(context, &opened, record, &signers, commit_key);
-        let (changes, _) = self.perform(&parsed, &opened, doing)?;
-        if changes.state.operator_of(context)?.key(commit_key).is_none() {
-            return Err(no_commit_key(*commit_key));
-        }
-        Ok(Carried { contents, endorsements: opened.endorsements, changes })
-    }
-
-    /// The next record for an act, without the entries that stand for it.
-    pub(super) fn opening(&self, act: &[u8], endorsements: Vec<Endorsement>, time: Time) -> Opened {
-        let entries = Entries::none(self.log.layer());
-        Opened { prev: self.head(), time, entries, act: act.to_vec().into(), endorsements }
-    }
-
     /// Judges the next record.
     ///
     /// # Errors
@@ -310,7 +224,7 @@ impl State {
             let (not_before, not_after) = (act.not_before, act.not_after);
             return Err(Refusal::OutsideWindow { not_before, not_after, time: opened.time });
         }
-        if !self.used.is_empty() && self.used.contains_key(&Act::digest(&opened.act)) {
+        if !self.used.is_empty() && self.remembers(&Act::digest(&opened.act)) {
             return Err(Refusal::Replayed);
         }
         act.steps.iter().try_for_each(|step| check_kind(step, &self.log))
@@ -452,7 +366,7 @@ impl State {
 }
 
 /// The envelope is for v1 clients, and signed by a key that held `commit` at or before the record's index.
-fn no_commit_key(key_id: KeyId) -> Refusal {
+pub(super) fn no_commit_key(key_id: KeyId) -> Refusal {
     Refusal::Endorsement { key_id, reason: "signs the record and never held `commit`" }
 }
 

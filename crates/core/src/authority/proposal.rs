@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::endorsers::Endorsers;
-use super::judge::{Carried, check_first_signer};
+use super::endorsers::{Endorsers, Signatures};
+use super::judge::check_first_signer;
 use super::{Context, Refusal, State};
 use crate::act::{Act, Endorsement};
 use crate::id::RecordId;
@@ -24,14 +24,14 @@ pub struct Proposal {
 /// How an act stands.
 #[derive(Debug, Clone)]
 pub enum Weighed {
-    /// Enough agree: the record that carries it.
-    Carried(Box<Carried>),
+    /// Enough agree: these endorsements are in the record that carries it.
+    Agreed(Vec<Endorsement>),
     /// More must agree.
     Proposed(Proposal),
 }
 
 impl State {
-    /// As [`State::carry`], where too few may agree yet.
+    /// Judges an act as [`State::carry`], where too few may agree yet.
     ///
     /// # Errors
     /// [`Refusal`], if more agreement would not help.
@@ -43,13 +43,13 @@ impl State {
         endorsements: &[Endorsement],
         commit_key: &KeyId,
     ) -> Result<Weighed, Refusal> {
-        let lacks = match self.carry(context, time, act, endorsements, commit_key) {
-            Ok(carried) => return Ok(Weighed::Carried(Box::new(carried))),
+        let parsed = Act::decode(act)?;
+        let endorsers = Endorsers { state: self, context, act: &parsed, time };
+        let lacks = match self.carrying(&endorsers, act, endorsements, commit_key, Signatures::Verify) {
+            Ok(carrying) => return Ok(Weighed::Agreed(carrying.opened.endorsements)),
             Err(lacks @ Refusal::Threshold { .. }) => lacks,
             Err(refusal) => return Err(refusal),
         };
-        let parsed = Act::decode(act)?;
-        let endorsers = Endorsers { state: self, context, act: &parsed, time };
         self.would_hold(&endorsers, act, commit_key)?;
         Ok(Weighed::Proposed(Proposal { endorsements: endorsers.counted(endorsements), lacks }))
     }

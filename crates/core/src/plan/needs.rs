@@ -20,35 +20,60 @@ pub struct LogNeeds {
     pub named: Named,
 }
 
+impl LogNeeds {
+    /// Whether nothing is needed of the log but how it stands.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.keys.is_empty() && self.named == Named::default()
+    }
+}
+
 /// What must be known to judge a batch: for each log its head, and what of it the batch names. The logs of the layers
 /// above are among them; the batch writes only to those that [`Submission::log`] names.
 #[must_use]
 pub fn needs(batch: &[Submission]) -> BTreeMap<LogId, LogNeeds> {
     let mut needs = BTreeMap::new();
     for submission in batch {
-        let name = submission.log();
-        for above in layers_above(submission, &name) {
-            need(&mut needs, above);
-        }
-        let log = need(&mut needs, name);
         match submission {
-            Submission::V1 { envelope, record, .. } => {
+            Submission::V1 { name, envelope, record, .. } => {
+                // Only the start of a v1 log is a matter of its namespace.
+                if record.prev.is_none() {
+                    need(&mut needs, LogName::Namespace(name.namespace()));
+                }
+                let log = need(&mut needs, LogName::Package(name.clone()));
                 log.keys.insert(envelope.key_id);
                 log.keys.extend(record.key_ids());
                 log.named.versions.extend(record.versions().cloned());
             }
             // An act that cannot be read names nothing and is refused.
-            Submission::Act { act, .. } => {
-                if let Ok(act) = Act::decode(act) {
-                    log.named.extend(&act);
-                }
-                for namespace in log.named.namespaces.clone() {
-                    need(&mut needs, LogName::Namespace(namespace));
-                }
-            }
+            Submission::Act { log, act, .. } => need_act(&mut needs, log, Act::decode(act).ok().as_ref()),
         }
     }
     needs
+}
+
+/// The same of one act.
+#[must_use]
+pub fn needs_of_act(log: &LogName, act: &Act) -> BTreeMap<LogId, LogNeeds> {
+    let mut needs = BTreeMap::new();
+    need_act(&mut needs, log, Some(act));
+    needs
+}
+
+fn need_act(needs: &mut BTreeMap<LogId, LogNeeds>, log: &LogName, act: Option<&Act>) {
+    match log {
+        LogName::Operator => {}
+        LogName::Namespace(_) => _ = need(needs, LogName::Operator),
+        LogName::Package(name) => {
+            need(needs, LogName::Operator);
+            need(needs, LogName::Namespace(name.namespace()));
+        }
+    }
+    let log = need(needs, log.clone());
+    act.into_iter().for_each(|act| log.named.extend(act));
+    for namespace in log.named.namespaces.clone() {
+        need(needs, LogName::Namespace(namespace));
+    }
 }
 
 fn need(needs: &mut BTreeMap<LogId, LogNeeds>, name: LogName) -> &mut LogNeeds {
@@ -57,20 +82,4 @@ fn need(needs: &mut BTreeMap<LogId, LogNeeds>, name: LogName) -> &mut LogNeeds {
         keys: BTreeSet::new(),
         named: Named::default(),
     })
-}
-
-/// The logs above the one that a record is for, as far as its rules look at them.
-fn layers_above(submission: &Submission, log: &LogName) -> Vec<LogName> {
-    match (submission, log) {
-        (_, LogName::Operator) => Vec::new(),
-        (_, LogName::Namespace(_)) => vec![LogName::Operator],
-        (Submission::Act { .. }, LogName::Package(name)) => {
-            vec![LogName::Operator, LogName::Namespace(name.namespace())]
-        }
-        // Only the start of a v1 log is a matter of its namespace.
-        (Submission::V1 { record, .. }, LogName::Package(name)) if record.prev.is_none() => {
-            vec![LogName::Namespace(name.namespace())]
-        }
-        (Submission::V1 { .. }, LogName::Package(_)) => Vec::new(),
-    }
 }

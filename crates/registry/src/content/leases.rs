@@ -1,7 +1,6 @@
 //! Leases: content that somebody was told to be here stays for a while, though nothing needs it yet (`spec/oci.md`,
 //! "Deletion and garbage collection").
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wargate_core::digest::Digest;
@@ -11,7 +10,7 @@ use crate::db::{Batch, DbError};
 use crate::error::Error;
 use crate::limits::{BUSY_RETRY_AFTER, LEASE_RENEWALS};
 use crate::shared::Shared;
-use crate::tables::{content, sweep};
+use crate::tables::sweep;
 
 /// How old a lease of `life` is when it is renewed, in ms.
 pub(crate) fn renewed_after_ms(life: Duration) -> u64 {
@@ -42,22 +41,6 @@ pub(crate) async fn renew(shared: &Shared, contents: &[Digest]) -> Result<(), Er
         Err(DbError::Conflict { .. }) => Err(Error::Busy { retry_after: BUSY_RETRY_AFTER }),
         done => Ok(done?),
     }
-}
-
-/// Renews the leases of stored content that are due.
-///
-/// # Errors
-/// As [`renew`].
-pub(crate) async fn renew_due(shared: &Shared, contents: &BTreeSet<Digest>) -> Result<(), Error> {
-    let answers = shared.db.read(contents.iter().map(content::select_presence).collect()).await?;
-    let mut due = Vec::new();
-    for (digest, rows) in contents.iter().zip(answers) {
-        let (_, leased_ms) = content::presence(&rows)?;
-        if is_content_due(shared, leased_ms) {
-            due.push(*digest);
-        }
-    }
-    renew(shared, &due).await
 }
 
 /// The same where nobody waits for it: a lease that could not be renewed is a shorter one.

@@ -1,7 +1,8 @@
 //! What an act is judged by in advance: the states of its log and those above, and the registry's clock.
 
 use wargate_core::act::Endorsement;
-use wargate_core::authority::{Context, Facts, Proposal, Refusal, State, Weighed};
+use wargate_core::authority::{Context, Facts, Refusal, State, Weighed};
+use wargate_core::key::KeyId;
 use wargate_core::name::LogName;
 use wargate_core::time::Time;
 
@@ -19,7 +20,7 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The record that carries an act, or what it lacks.
+    /// Whose endorsements the record would hold that carries an act, or what it lacks.
     pub(super) fn weigh(
         &self,
         state: &State,
@@ -27,20 +28,24 @@ impl Bench<'_> {
         act: &[u8],
         endorsements: &[Endorsement],
     ) -> Result<Weighed, Refusal> {
-        let operator = Some(self.operator).filter(|_| *state.log() != LogName::Operator);
-        let context = Context { operator, namespace: self.namespace, facts: Some(facts) };
-        let commit_key = self.shared.config.commit_key.public().id();
-        state.weigh(&context, self.time, act, endorsements, &commit_key)
+        state.weigh(&self.context(state, facts), self.time, act, endorsements, &self.commit_key())
     }
 
     /// The state of a log that begins with an act of the registry's own.
     pub(super) fn begin(&self, start: &custody::Endorsed) -> Result<State, Error> {
-        let empty = State::empty(start.log.clone());
-        match self.weigh(&empty, &Facts::default(), &start.act, &start.endorsements) {
-            Ok(Weighed::Carried(carried)) => Ok(carried.changes.state),
-            Ok(Weighed::Proposed(Proposal { lacks, .. })) => Err(refused(&lacks, None)),
-            Err(refusal) => Err(refused(&refusal, None)),
-        }
+        let (empty, facts) = (State::empty(start.log.clone()), Facts::default());
+        let context = self.context(&empty, &facts);
+        let carried = empty.carry(&context, self.time, &start.act, &start.endorsements, &self.commit_key());
+        carried.map(|carried| carried.changes.state).map_err(|refusal| refused(&refusal, None))
+    }
+
+    fn context<'b>(&'b self, state: &State, facts: &'b Facts) -> Context<'b> {
+        let operator = Some(self.operator).filter(|_| *state.log() != LogName::Operator);
+        Context { operator, namespace: self.namespace, facts: Some(facts) }
+    }
+
+    fn commit_key(&self) -> KeyId {
+        self.shared.config.commit_key.public().id()
     }
 }
 

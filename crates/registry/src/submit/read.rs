@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wargate_component::Inspection;
 use wargate_component::manifest::{Layer, artifact};
-use wargate_core::act::{Act, Endorsement};
+use wargate_core::act::{Act, Endorsement, Release};
 use wargate_core::authority::{self, Facts, Refusal, State, Weighed};
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_core::key::KeyId;
 use wargate_core::name::{LogName, PackageName};
-use wargate_core::plan::{LogFacts, Submission, needs};
-use wargate_core::v1::package::SignatureCheck;
+use wargate_core::plan::{LogFacts, needs_of_act};
 
 use super::bench::{Bench, refused};
 use super::{SignedAct, Submitted, SubmittedRelease, releases};
@@ -19,17 +18,38 @@ use crate::admission::Candidate;
 use crate::custody::{self, Endorsed};
 use crate::error::Error;
 use crate::facts;
-use crate::limits::ENDORSEMENTS_MAX;
+use crate::limits::{DONE_ACT_PAGE, DONE_ACT_PAGES_MAX, ENDORSEMENTS_MAX};
 use crate::publish;
 use crate::repository;
 use crate::shared::Shared;
-use crate::tables::standing;
+use crate::tables::{records, standing};
 
 /// An act that can be read and is for this registry, and what is known of its log and those above.
 pub(crate) struct Read<'a> {
     signed: &'a SignedAct,
     pub(crate) act: Act,
     logs: BTreeMap<LogId, LogFacts>,
+}
+
+/// Takes an act out of what was handed in: one that can be read, of as many as may endorse one, for a log of this registry
+/// that takes any now.
+pub(super) fn open(shared: &Shared, signed: &SignedAct) -> Result<Act, Error> {
+    if let LogName::Package(name) = &signed.log {
+        publish::check_open(shared, &name.namespace())?;
+    }
+    let invalid = |reason: String| Error::Invalid { reason };
+    if signed.endorsements.len() > ENDORSEMENTS_MAX {
+        return Err(invalid(format!("an act has at most {ENDORSEMENTS_MAX} endorsements")));
+    }
+    let act = Act::decode(&signed.act).map_err(|error| invalid(error.to_string()))?;
+    for (same, what) in
+        [(act.log == signed.log.log_id(), "log"), (act.root == shared.state.load().tree.root, "registry")]
+    {
+        if !same {
+            return Err(invalid(Refusal::Elsewhere { what }.to_string()));
+        }
+    }
+    Ok(act)
 }
 
 /// An act that nothing but its content speaks against, and maybe that too few agree to it.
@@ -45,7 +65,7 @@ pub(crate) struct Judged {
 impl Judged {
     fn of(weighed: Weighed) -> Self {
         let (endorsements, lacks) = match weighed {
-            Weighed::Carried(carried) => (carried.endorsements, None),
+            Weighed::Agreed(endorsements) => (endorsements, None),
             Weighed::Proposed(proposal) => (proposal.endorsements, Some(proposal.lacks)),
         };
         Self { namespace: None, endorsements, lacks }
@@ -54,30 +74,22 @@ impl Judged {
 
 impl<'a> Read<'a> {
     pub(crate) async fn new(shared: &Shared, signed: &'a SignedAct) -> Result<Self, Error> {
-        if let LogName::Package(name) = &signed.log {
-            publish::check_open(shared, &name.namespace())?;
-        }
-        let invalid = |reason: String| Error::Invalid { reason };
-        if signed.endorsements.len() > ENDORSEMENTS_MAX {
-            let reason = format!("an act has at most {ENDORSEMENTS_MAX} endorsements");
-            return Err(Error::Invalid { reason });
-        }
-        let act = Act::decode(&signed.act).map_err(|error| invalid(error.to_string()))?;
-        for (same, what) in
-            [(act.log == signed.log.log_id(), "log"), (act.root == shared.state.load().tree.root, "registry")]
-        {
-            if !same {
-                return Err(invalid(Refusal::Elsewhere { what }.to_string()));
-            }
-        }
-        let submission = Submission::Act {
-            log: signed.log.clone(),
-            act: signed.act.clone(),
-            endorsements: signed.endorsements.clone(),
-            signatures: SignatureCheck::Needed,
-        };
-        let (found, _) = facts::fetch(&*shared.db, &needs(&[submission])).await?;
-        Ok(Self { signed, act, logs: found.logs })
+        Self::of(shared, signed, open(shared, signed)?).await
+    }
+
+    /// The same of an act that was [opened](open).
+    pub(super) async fn of(shared: &Shared, signed: &'a SignedAct, act: Act) -> Result<Self, Error> {
+        let mut needs = needs_of_act(&signed.log, &act);
+        let mut logs = BTreeMap::new();
+        // Of the logs above nothing else is asked. Were one of these outdated, the sequencer looks into the ledger.
+        needs.retain(|log, needs| {
+            let state = shared.states.get(log).filter(|_| needs.is_bare());
+            let known = state.map(|state| LogFacts::Delegated { state, facts: Box::default() });
+            known.map(|known| logs.insert(*log, known)).is_none()
+        });
+        let (found, _) = facts::fetch(&*shared.db, &shared.states, &needs).await?;
+        logs.extend(found.logs);
+        Ok(Self { signed, act, logs })
     }
 
     /// A delegated log that has begun.
@@ -95,11 +107,46 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// The record that released all of it before, if one did.
+    /// The record that carried it before, or that released all of it, if one did.
     pub(crate) async fn before(&self, shared: &Shared) -> Result<Option<Submitted>, Error> {
-        let (Some(name), Some((_, facts))) = (self.package(), self.begun(&self.signed.log)) else {
-            return Ok(None);
-        };
+        let Some((state, facts)) = self.begun(&self.signed.log) else { return Ok(None) };
+        match self.package() {
+            Some(name) if releases(&self.act).next().is_some() => self.released(shared, name, facts).await,
+            _ if state.remembers(&Act::digest(&self.signed.act)) => self.done(shared).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The record that carried it, of an act that is known to be done: one of the latest, in its window.
+    async fn done(&self, shared: &Shared) -> Result<Option<Submitted>, Error> {
+        let mut below = i64::MAX.unsigned_abs();
+        for _ in 0..DONE_ACT_PAGES_MAX {
+            let page = vec![records::select_log_back(&self.act.log, below, DONE_ACT_PAGE)];
+            let page = records::rows(shared.db.read(page).await?.pop().unwrap_or_default())?;
+            let Some(earliest) = page.last() else { return Ok(None) };
+            below = earliest.index;
+            for row in page {
+                let told = authority::told(&row.envelope.contents, self.signed.log.layer(), false);
+                let told = told.map_err(|error| Error::internal("read a record", error))?;
+                if told.time < self.act.not_before {
+                    return Ok(None);
+                }
+                if told.act.as_ref() == Some(&self.act) {
+                    let (record, index) = (row.record, row.index);
+                    return Ok(Some(Submitted { record, index, before: true, releases: Vec::new() }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record that released all of it, if one did.
+    async fn released(
+        &self,
+        shared: &Shared,
+        name: &PackageName,
+        facts: &Facts,
+    ) -> Result<Option<Submitted>, Error> {
         let mut last: Option<&authority::Release> = None;
         let mut found = Vec::new();
         for release in releases(&self.act) {
@@ -224,23 +271,32 @@ impl<'a> Read<'a> {
         Ok(())
     }
 
+    /// Whether all must be known of what content is that it releases.
+    pub(super) fn must_know(&self, shared: &Shared, digest: &Digest) -> bool {
+        let named = |release: &Release| release.content == *digest && release.manifest.is_some();
+        shared.config.admission.is_some() || releases(&self.act).any(named)
+    }
+
     /// What the bytes of a release are must agree with what the act says of them; its manifest is the one that follows
-    /// from them, or one that was pushed for them.
+    /// from them, or one that was pushed for them. What they are is [known if it must be](Read::must_know), or if they
+    /// say something of themselves.
     pub(super) async fn check_content(
         &self,
         shared: &Shared,
         digest: &Digest,
         size: u64,
-        inspection: &Inspection,
+        inspection: Option<&Inspection>,
     ) -> Result<(), Error> {
         let Some(name) = self.package() else { return Ok(()) };
         for release in releases(&self.act).filter(|release| release.content == *digest) {
             let (content, version) = (digest, &release.version);
-            shared.check_release(&Candidate { name, version, content, inspection: Some(inspection) })?;
+            shared.check_release(&Candidate { name, version, content, inspection })?;
+            let Some(named) = release.manifest else { continue };
+            let unknown = || Error::internal("check a release's manifest", "nobody said what its content is");
+            let inspection = inspection.ok_or_else(unknown)?;
             let layer = Layer { digest: *digest, size };
             let manifest = Digest::of(&artifact(layer, inspection, name.name(), version).manifest);
-            let Some(named) = release.manifest.filter(|named| *named != manifest) else { continue };
-            if !repository::is_artifact_of(shared, &name.into(), &named, digest).await? {
+            if named != manifest && !repository::is_artifact_of(shared, &name.into(), &named, digest).await? {
                 return Err(Error::Invalid {
                     reason: format!(
                         "the act names the manifest `{named}`; the one that follows from the content is `{manifest}`, and \

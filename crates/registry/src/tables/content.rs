@@ -1,9 +1,10 @@
 //! `content`: what is stored here, by digest; small content is the row itself. `content_sources`: where else.
 
 use bytes::Bytes;
+use wargate_component::Inspection;
 use wargate_core::digest::Digest;
 
-use super::{Columns, bytes, int, text};
+use super::{Columns, bytes, inspections, int, text};
 use crate::db::{Row, Statement, Value};
 use crate::error::Error;
 
@@ -33,29 +34,50 @@ pub(crate) enum Presence {
     Inspected,
 }
 
-/// Where content is: [`presence`].
-pub(crate) fn select_presence(digest: &Digest) -> Statement {
+/// What is known of content that somebody wants to release.
+pub(crate) struct Standing {
+    pub(crate) presence: Presence,
+    /// Of what is stored, in bytes.
+    pub(crate) size: u64,
+    /// Of what is stored, since when it is leased, in ms.
+    pub(crate) leased_ms: Option<u64>,
+    /// What it is, if that was asked for.
+    pub(crate) inspection: Option<Inspection>,
+}
+
+/// One statement, since every release asks all of it: [`standing`]. What the bytes are comes along if they say a name or a
+/// version of their own; of all bytes, if that is `needed`.
+pub(crate) fn select_standing(digest: &Digest, needed: bool) -> Statement {
     Statement::new(
-        "select (select stored_ms from content where digest = $1), \
-         (select leased_ms from content_leases where digest = $1), \
-         case when exists (select 1 from inspections where digest = $1) then 1 else 0 end, \
-         case when exists (select 1 from content_sources where digest = $1) then 1 else 0 end",
-        vec![bytes(digest.as_bytes())],
+        "select c.stored_ms, c.size, l.leased_ms, case when i.digest is null then 0 else 1 end, \
+         case when exists (select 1 from content_sources where digest = $1) then 1 else 0 end, \
+         case when i.claims = 1 or $2 = 1 then i.body end \
+         from (select 1 as one) o \
+         left join content c on c.digest = $1 \
+         left join content_leases l on l.digest = $1 \
+         left join inspections i on i.digest = $1",
+        vec![bytes(digest.as_bytes()), int(needed.into())],
     )
 }
 
-/// Where it is, and of what is stored, since when it is leased, in ms.
-pub(crate) fn presence(rows: &[Row]) -> Result<(Presence, Option<u64>), Error> {
-    let Some(row) = rows.first() else { return Ok((Presence::Missing, None)) };
-    let mut columns = Columns::of(row.clone());
+pub(crate) fn standing(rows: Vec<Row>) -> Result<Standing, Error> {
+    let row = rows.into_iter().next().ok_or_else(|| Error::internal("look for content", "no answer"))?;
+    let mut columns = Columns::of(row);
     let stored_ms = columns.optional_unsigned("time")?;
+    let size = columns.optional_unsigned("size")?.unwrap_or(0);
     let leased_ms = stored_ms.max(columns.optional_unsigned("time")?);
-    let (inspected, elsewhere) = (columns.int("presence")?, columns.int("presence")?);
-    Ok(match (stored_ms, inspected, elsewhere) {
-        (Some(_), 1, _) => (Presence::Inspected, leased_ms),
-        (Some(_), ..) => (Presence::Uninspected, leased_ms),
-        (None, _, 1) => (Presence::Elsewhere, None),
-        _ => (Presence::Missing, None),
+    let presence = match (stored_ms, columns.int("presence")?, columns.int("presence")?) {
+        (Some(_), 1, _) => Presence::Inspected,
+        (Some(_), ..) => Presence::Uninspected,
+        (None, _, 1) => Presence::Elsewhere,
+        _ => Presence::Missing,
+    };
+    let inspection = columns.optional_text("inspection")?;
+    Ok(Standing {
+        presence,
+        size,
+        leased_ms: leased_ms.filter(|_| stored_ms.is_some()),
+        inspection: inspection.as_deref().map(inspections::parse).transpose()?,
     })
 }
 

@@ -35,18 +35,13 @@ pub(crate) fn select(digest: &Digest) -> Statement {
     Statement::new("select body from inspections where digest = $1", vec![bytes(digest.as_bytes())])
 }
 
-/// The same, only if the bytes say a name or a version of their own: [`one`].
-pub(crate) fn select_claims(digest: &Digest) -> Statement {
-    Statement::new(
-        "select body from inspections where digest = $1 and claims = 1",
-        vec![bytes(digest.as_bytes())],
-    )
-}
-
 pub(crate) fn one(rows: Vec<Row>) -> Result<Option<Inspection>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let body = Columns::of(row).text("inspection")?;
-    serde_json::from_str(&body).map(Some).map_err(|error| Error::internal("read an inspection", error))
+    parse(&Columns::of(row).text("inspection")?).map(Some)
+}
+
+pub(super) fn parse(body: &str) -> Result<Inspection, Error> {
+    serde_json::from_str(body).map_err(|error| Error::internal("read an inspection", error))
 }
 
 /// Keeps the manifest that a release's bytes give.

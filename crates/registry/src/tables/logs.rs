@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use wargate_core::authority;
-use wargate_core::id::LogId;
+use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::{KeyId, PublicKey};
 use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::plan::{Accepted, Effect};
@@ -28,14 +29,10 @@ pub(crate) struct LogRow {
     pub(crate) name: LogName,
     pub(crate) kind: LogKind,
     pub(crate) first_index: u64,
-    pub(crate) head: Head,
 }
 
 pub(crate) fn select(log: &LogId) -> Statement {
-    Statement::new(
-        "select name, kind, first_idx, head_record, head_seconds, head_nanos from logs where log_id = $1",
-        vec![bytes(log.as_bytes())],
-    )
+    Statement::new("select name, kind, first_idx from logs where log_id = $1", vec![bytes(log.as_bytes())])
 }
 
 pub(crate) fn one(rows: Vec<Row>) -> Result<Option<LogRow>, Error> {
@@ -43,13 +40,13 @@ pub(crate) fn one(rows: Vec<Row>) -> Result<Option<LogRow>, Error> {
     let mut columns = Columns::of(row);
     Ok(Some(LogRow {
         name: columns.parse("name")?,
-        kind: match columns.int("kind")? {
-            0 => LogKind::V1,
-            _ => LogKind::Delegated,
-        },
+        kind: kind(columns.int("kind")?),
         first_index: columns.unsigned("index")?,
-        head: Head { record: columns.record_id()?, time: columns.time()? },
     }))
+}
+
+fn kind(number: i64) -> LogKind {
+    if number == 0 { LogKind::V1 } else { LogKind::Delegated }
 }
 
 /// The names of the logs that begin in `from <= index < to`: [`names`].
@@ -126,9 +123,40 @@ pub(crate) fn select_state(log: &LogId) -> Statement {
 
 pub(crate) fn state(rows: Vec<Row>) -> Result<Option<authority::State>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    authority::State::decode(&Columns::of(row).bytes("state")?)
-        .map(Some)
-        .map_err(|error| Error::internal("read a log's state", error))
+    decode_state(&Columns::of(row).bytes("state")?).map(Some)
+}
+
+pub(crate) fn decode_state(encoded: &[u8]) -> Result<authority::State, Error> {
+    authority::State::decode(encoded).map_err(|error| Error::internal("read a log's state", error))
+}
+
+/// What the next record of a log is judged by.
+pub(crate) struct Standing {
+    pub(crate) kind: LogKind,
+    pub(crate) first_index: u64,
+    pub(crate) head: Head,
+    /// The encoded state of a delegated log, unless its head is the one that is known.
+    pub(crate) state: Option<Bytes>,
+}
+
+/// How a log stands; a state is not read again of which the head is `known`: [`standing`].
+pub(crate) fn select_standing(log: &LogId, known: Option<&RecordId>) -> Statement {
+    Statement::new(
+        "select kind, first_idx, head_record, head_seconds, head_nanos, case when head_record = $2 then null \
+         else (select s.state from log_states s where s.log = first_idx) end from logs where log_id = $1",
+        vec![bytes(log.as_bytes()), known.map_or(Value::Null, |head| bytes(head.as_bytes()))],
+    )
+}
+
+pub(crate) fn standing(rows: Vec<Row>) -> Result<Option<Standing>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut columns = Columns::of(row);
+    Ok(Some(Standing {
+        kind: kind(columns.int("kind")?),
+        first_index: columns.unsigned("index")?,
+        head: Head { record: columns.record_id()?, time: columns.time()? },
+        state: columns.optional_bytes("state")?,
+    }))
 }
 
 /// The statements by which an accepted record changes its log's facts; `log` is the log's number.

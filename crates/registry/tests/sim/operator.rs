@@ -11,7 +11,7 @@ use wargate_core::id::LogId;
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::time::Time;
 use wargate_registry::clock::Clock as _;
-use wargate_registry::{Error, HandedIn, RecordStatus, Registry, SignedAct};
+use wargate_registry::{HandedIn, RecordStatus, Registry, SignedAct};
 
 use crate::book::Book;
 use crate::people::is_trouble;
@@ -174,10 +174,6 @@ impl Operator {
             Ok(HandedIn::Carried(submitted)) => {
                 let (record, index) = (submitted.record, submitted.index);
                 book.heard(LogId::operator(), &RecordStatus::Published { record, index });
-                book.words.say(release.clone(), *word);
-            }
-            // The answer to the first try was lost.
-            Err(Error::Invalid { reason }) if reason.contains("was done in this log already") => {
                 book.words.say(release.clone(), *word);
             }
             Err(error) if is_trouble(&error) => return book.troubled(&"the operator", &error),

@@ -261,6 +261,27 @@ async fn the_same_again_is_the_same_release() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_was_done_is_answered_with_the_record_that_carries_it() {
+    let world = World::new(true).await;
+    let content = module(b"one");
+    world.submit(&world.first("acme:hello", 10, &content), &content).await.unwrap();
+    let say = |value: &str, nonce| {
+        let (kind, subject) = (AnnotationKind::Deprecate, "1.0.0".to_owned());
+        let step = Step::Annotate { kind, subject, value: value.to_owned() };
+        signed("acme:hello", &world.act("acme:hello", vec![step], nonce), &[key(10)])
+    };
+    let first = carried(world.registry.submit(say("take 2", 20), WAIT).await.unwrap());
+    let later = carried(world.registry.submit(say("take 3", 21), WAIT).await.unwrap());
+    assert_eq!((first.before, later.before, later.index), (false, false, first.index + 1));
+    // Its answer was lost, and more was done since.
+    let again = carried(world.registry.submit(say("take 2", 20), WAIT).await.unwrap());
+    assert_eq!(again, Submitted { before: true, ..first });
+    // Another act that does the same is another.
+    let other = carried(world.registry.submit(say("take 2", 22), WAIT).await.unwrap());
+    assert_eq!((other.before, other.index), (false, later.index + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_release_once() {
     let world = Arc::new(World::new(true).await);
     let content = module(b"one");

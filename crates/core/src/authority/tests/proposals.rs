@@ -16,7 +16,7 @@ fn lacks(
     let endorsements = endorsed(&act, signers);
     let weighed = world.state(log).weigh(&world.context(log), world.time, &act, &endorsements, &commit)?;
     Ok(match weighed {
-        Weighed::Carried(_) => None,
+        Weighed::Agreed(_) => None,
         Weighed::Proposed(proposal) => {
             let agreed: Vec<KeyId> = proposal.endorsements.iter().map(|one| one.key_id).collect();
             let mut expected: Vec<KeyId> = endorsements.iter().map(|one| one.key_id).collect();
