@@ -1,5 +1,6 @@
 //! Fetching a package and checking everything about it, in the order of the client rules (`DESIGN.md`).
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use wargate_core::log::proof::LogProofBundle;
 use wargate_core::map::proof::MapProofBundle;
 use wargate_core::name::{LogName, Namespace, PackageName};
 use wargate_core::time::Time;
-use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk};
+use wargate_core::verify::{self as check, Failure, GivenRecord, Layers, MapWalk, Parts};
 use wargate_wire::text::Text;
 use wargate_wire::warg::{
     CheckpointBody, ConsistencyRequest, ConsistencyResponse, InclusionRequest, InclusionResponse,
@@ -91,7 +92,7 @@ async fn look_in(known: &Logs<'_>, name: &PackageName, limits: &Limits) -> Resul
     let judging = {
         let (name, operator) = (name.clone(), ground.operator.clone());
         let (namespace, package) = (namespace.clone(), package.clone());
-        beside(move || check::judge_layers(&name, &operator, &namespace, &package))
+        beside(move || judge(&name, &operator, &namespace, &package))
     };
     let above = LogName::Namespace(name.namespace());
     let logs = [(log.clone(), &*package), (above, &*namespace)];
@@ -106,6 +107,32 @@ async fn look_in(known: &Logs<'_>, name: &PackageName, limits: &Limits) -> Resul
     proven?;
     ground.keep(&logs);
     Ok(Looked { proven: ground.proven, layers, package, pin: ground.pin })
+}
+
+/// Judges a package and the layers above it, on as many processors as there are.
+fn judge(
+    name: &PackageName,
+    operator: &[GivenRecord],
+    namespace: &[GivenRecord],
+    package: &[GivenRecord],
+) -> Result<Layers, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    match check::parts_of_layers(name, operator, namespace, package, processors) {
+        Some(parts) => judge_parts(parts),
+        None => check::judge_layers(name, operator, namespace, package),
+    }
+}
+
+/// Judges all parts at once; the first one's failure is the log's.
+fn judge_parts(parts: Parts<'_>) -> Result<Layers, Failure> {
+    std::thread::scope(|scope| {
+        let before: Vec<_> = parts.before.into_iter().map(|part| scope.spawn(move || part.judge())).collect();
+        let last = parts.last.judge();
+        for part in before {
+            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        last
+    })
 }
 
 /// Judging is work for a processor, proving waits for the registry: both at once.

@@ -19,7 +19,7 @@ use crate::v1::package::{self, SignatureCheck};
 
 mod layers;
 
-pub use layers::{Layers, PackageLog, Recovery, judge_layers, judge_namespace};
+pub use layers::{Layers, PackageLog, Part, Parts, Recovery, judge_layers, judge_namespace, parts_of_layers};
 
 /// How far a checkpoint's time may lie after the client's clock, in seconds.
 pub const CHECKPOINT_AHEAD_SECONDS_MAX: u64 = 5 * 60;
@@ -159,12 +159,21 @@ pub struct GivenRecord {
 
 impl GivenRecord {
     /// The log's next record is valid: what it changes.
-    fn judge(&self, state: &authority::State, context: &Context<'_>) -> Result<Changes, Refusal> {
-        if self.checked {
-            state.judge_verified(context, &self.envelope)
-        } else {
-            state.judge(context, &self.envelope)
+    fn judge(
+        &self,
+        state: &authority::State,
+        context: &Context<'_>,
+        signatures: SignatureCheck,
+    ) -> Result<Changes, Refusal> {
+        match signatures {
+            SignatureCheck::Needed => state.judge(context, &self.envelope),
+            SignatureCheck::Done => state.judge_verified(context, &self.envelope),
         }
+    }
+
+    /// Whether its signatures are still to be verified.
+    fn signatures(&self) -> SignatureCheck {
+        if self.checked { SignatureCheck::Done } else { SignatureCheck::Needed }
     }
 
     fn id(&self, layer: Layer) -> RecordId {
@@ -203,7 +212,7 @@ pub fn judge_operator(operator: &[GivenRecord]) -> Result<authority::State, Fail
             return Err(forged(record.index, "it stands out of order".to_owned()));
         }
         last = Some(record.index);
-        let judged = record.judge(&state, &Context::default());
+        let judged = record.judge(&state, &Context::default(), record.signatures());
         state = judged.map_err(|error| forged(record.index, error.to_string()))?.state;
     }
     Ok(state)
@@ -269,9 +278,11 @@ pub fn check_consistent(
 }
 
 /// The next record of a v1 package log is valid; why not, if it isn't.
-fn judge_v1_record(state: &mut package::State, record: &GivenRecord) -> Result<(), String> {
-    let GivenRecord { envelope, checked, .. } = record;
-    let signatures = if *checked { SignatureCheck::Done } else { SignatureCheck::Needed };
+fn judge_v1_record(
+    state: &mut package::State,
+    envelope: &Envelope,
+    signatures: SignatureCheck,
+) -> Result<(), String> {
     match first_extension_field(&envelope.contents) {
         Ok(None) => {}
         Ok(Some(field)) => return Err(format!("a v1 log holds no field {field}")),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::world::*;
 use super::*;
-use crate::verify::{GivenRecord, Layers, PackageLog, judge_layers};
+use crate::verify::{Failure, GivenRecord, Layers, PackageLog, judge_layers, parts_of_layers};
 
 /// Something that somebody tries to do; much of it is refused.
 #[derive(Debug, Clone)]
@@ -84,11 +84,65 @@ fn log_of(attempts: &[Attempt]) -> World {
 }
 
 fn in_one_go(world: &World) -> Layers {
-    let of = |log: &LogName| -> Vec<GivenRecord> {
-        world.given.iter().filter(|(of, _)| of == log).map(|(_, record)| record.clone()).collect()
-    };
     let LogName::Package(name) = hello() else { unreachable!() };
-    judge_layers(&name, &of(&LogName::Operator), &of(&acme()), &of(&hello())).unwrap()
+    let [operator, namespace, package] = given(world);
+    judge_layers(&name, &operator, &namespace, &package).unwrap()
+}
+
+/// The records of the three logs.
+fn given(world: &World) -> [Vec<GivenRecord>; 3] {
+    [LogName::Operator, acme(), hello()].map(|log| {
+        world.given.iter().filter(|(of, _)| *of == log).map(|(_, record)| record.clone()).collect()
+    })
+}
+
+/// The same in parts, one after the other; `None` where nothing was shared out.
+fn in_parts(logs: &[Vec<GivenRecord>; 3], parts_max: usize) -> Option<Result<Layers, Failure>> {
+    let LogName::Package(name) = hello() else { unreachable!() };
+    let parts = parts_of_layers(&name, &logs[0], &logs[1], &logs[2], parts_max)?;
+    assert!(parts.before.len() < parts_max);
+    let before = parts.before.into_iter().try_for_each(|part| part.judge().map(drop));
+    Some(before.and_then(|()| parts.last.judge()))
+}
+
+#[test]
+fn a_log_that_is_judged_in_parts_adds_up_to_the_same_or_fails_the_same() {
+    let LogName::Package(name) = hello() else { unreachable!() };
+    let mut world = World::released();
+    for minor in 0..700_usize {
+        world.wait(1);
+        if minor % 100 == 50 {
+            let admit = Step::Admit {
+                name: format!("other-{}", "x".repeat(minor / 100 + 1)),
+                key: key(70).public().clone(),
+            };
+            world.run(&acme(), vec![admit], &ACME).unwrap();
+        }
+        world.run(&hello(), vec![release(&format!("1.{minor}.0"))], &[ALICE]).unwrap();
+    }
+    let logs = given(&world);
+    let whole = in_one_go(&world);
+    assert_eq!(in_parts(&logs, 1), None, "one processor shares nothing out");
+    for parts_max in [2, 3, 16] {
+        assert_eq!(in_parts(&logs, parts_max).unwrap().unwrap(), whole);
+    }
+    // Signatures that do not fit, wherever: the first record that has one is named.
+    for damaged in [vec![0], vec![1], vec![5, 600], vec![699], vec![350, 351]] {
+        let mut logs = logs.clone();
+        for at in damaged {
+            logs[2][at].envelope.signature = logs[1][0].envelope.signature.clone();
+        }
+        let failure = judge_layers(&name, &logs[0], &logs[1], &logs[2]).unwrap_err();
+        assert_eq!(in_parts(&logs, 2).unwrap().unwrap_err(), failure);
+    }
+    // A broken rule: judged whole, so that what comes first is named.
+    let mut gap = logs.clone();
+    gap[2].remove(300);
+    assert_eq!(in_parts(&gap, 2), None);
+    // What was checked before needs no processor.
+    let mut known = logs;
+    known[2].iter_mut().take(600).for_each(|record| record.checked = true);
+    assert_eq!(in_parts(&known, 2), None);
 }
 
 /// As a ledger does it: every state and every fact is a row, and a record is judged on those that it names.
