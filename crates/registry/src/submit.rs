@@ -60,7 +60,7 @@ pub struct Submitted {
     pub record: RecordId,
     /// That record's index in the log.
     pub index: u64,
-    /// Whether everything that it releases was released before, with the same content.
+    /// Whether it was carried before, or everything that it releases was released, with the same content.
     pub before: bool,
     /// What it releases.
     pub releases: Vec<SubmittedRelease>,

@@ -47,7 +47,7 @@ pub struct CarriedBody {
     pub record_id: Text<RecordId>,
     /// Its index in the registry's log.
     pub registry_index: u64,
-    /// Whether everything that it releases was released before, with the same content.
+    /// Whether that was before: it was carried already, or all that it releases was released with the same content.
     pub before: bool,
 }
 
