@@ -168,7 +168,7 @@ async fn list(door: &Door, query: &str) -> Result<PackageList, Failed> {
 async fn package(door: &Door, namespace: &str, name: &str) -> Result<Package, Failed> {
     let name = package_name(namespace, name)?;
     let snapshot = door.registry.snapshot();
-    let package = snapshot.package(&name).await?;
+    let package = snapshot.package(&name).await.map_err(|error| failed(door, error))?;
     let waiting = match door.registry.proposals(&LogName::Package(name)).await {
         Err(Error::Denied { .. } | Error::Unauthenticated { .. }) => Vec::new(),
         waiting => waiting?,
@@ -180,7 +180,8 @@ async fn release(door: &Door, namespace: &str, name: &str, version: &str) -> Res
     let name = package_name(namespace, name)?;
     let version = version.parse().map_err(|_| not_found(format!("`{version}` is no version")))?;
     let snapshot = door.registry.snapshot();
-    let (package, release, inspection) = snapshot.release(&name, &version).await?;
+    let found = snapshot.release(&name, &version).await;
+    let (package, release, inspection) = found.map_err(|error| failed(door, error))?;
     Ok(values::release(&package, &release, inspection.as_ref(), snapshot.checkpoint()))
 }
 
@@ -205,6 +206,23 @@ fn site(door: &Door, headers: &HeaderMap) -> Site {
         url: base_url(door, headers),
         oci_prefix: String::new(),
         root_id,
+    }
+}
+
+/// An error, and where a package is to be looked for whose namespace is imported.
+fn failed(door: &Door, error: Error) -> Failed {
+    let elsewhere = match &error {
+        Error::UnknownPackage { name } => {
+            let namespace = name.namespace();
+            let domain = door.registry.imported(&namespace);
+            domain.map(|domain| format!("the namespace `{namespace}` is imported from {domain}: look there"))
+        }
+        _ => None,
+    };
+    let failed = Failed::from(error);
+    match elsewhere {
+        Some(hint) => failed.hint(hint),
+        None => failed,
     }
 }
 

@@ -128,4 +128,15 @@ async fn a_package_tells_how_its_v1_log_began_and_where_its_namespace_is_from() 
     assert_eq!(from(&site, "/wasi/clocks.json").await, "wasi.dev");
     assert_eq!(from(&site, "/api/packages/acme/late").await, Value::Null);
     assert!(site.get("/wasi/clocks").await.1.contains("imported from <code>wasi.dev</code>"));
+    // What is not here is maybe there.
+    for (path, is_told) in
+        [("/wasi/http", true), ("/api/packages/wasi/http/1.0.0", true), ("/acme/http", false)]
+    {
+        let (status, text) = site.get(path).await;
+        assert_eq!(
+            (status.as_u16(), text.contains("is imported from wasi.dev: look there")),
+            (404, is_told),
+            "{path}: {text}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! What went wrong, as our own JSON and as a page: the one mapping of the registry's errors for both.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wargate_registry::Error;
@@ -16,7 +18,7 @@ pub(crate) struct Failed {
     status: StatusCode,
     code: &'static str,
     message: String,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
     retry_after_seconds: Option<u64>,
 }
 
@@ -50,12 +52,12 @@ impl Failed {
             status: self.status.as_u16(),
             code: self.code.to_owned(),
             message: self.message.clone(),
-            hint: self.hint.map(str::to_owned),
+            hint: self.hint.as_deref().map(str::to_owned),
         }
     }
 
-    pub(super) fn hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 }
