@@ -19,7 +19,7 @@ use crate::drive::{Driven, Target, Until};
 use crate::http::{Answer, BUSY, Connection, get, post};
 use crate::oci::artifact::module;
 use crate::options::Options;
-use crate::records::{CONTENT, Prepared, author, first, name, now, record_request};
+use crate::records::{CONTENT, OWNED_NAMESPACE, Prepared, author, first, name, name_in, now, record_request};
 use crate::warg::{is_published, store_content, upload_missing, wait_published};
 
 /// How long before now an act may be done, and after, in seconds.
@@ -107,7 +107,7 @@ pub async fn acts(options: &Options) -> Result<Value> {
     let root = root(&mut connection, &target.server).await?;
     let mut requests = Vec::with_capacity(packages);
     for number in 0..packages {
-        let name = name(&run, number)?;
+        let name = name_in(OWNED_NAMESPACE, &run, number)?;
         let init = Step::Init { keys: vec![key.public().clone()], threshold: 1 };
         let begins = vec![init, release("1.0.0", CONTENT)?];
         let begun = Signed::new(&name, root, &key, begins, NONCES[0])?.request(&target.server)?;

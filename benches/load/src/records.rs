@@ -19,6 +19,10 @@ use crate::http::post;
 /// The namespace that the load publishes into.
 pub const NAMESPACE: &str = "load";
 
+/// The namespace of those that owners of their own release into. It is another: where one has owners, each v1 log that
+/// begins there must be let in, which is not what the load is about.
+pub const OWNED_NAMESPACE: &str = "owned";
+
 /// What every package releases: a core module without anything in it.
 pub const CONTENT: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -36,8 +40,13 @@ pub fn author() -> Result<SecretKey> {
 
 /// The name of the load's package `number`; `run` sets several loads of one server apart.
 pub fn name(run: &str, number: usize) -> Result<PackageName> {
+    name_in(NAMESPACE, run, number)
+}
+
+/// The same in another namespace.
+pub fn name_in(namespace: &str, run: &str, number: usize) -> Result<PackageName> {
     let letters: String = format!("{number}").bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
-    format!("{NAMESPACE}:{run}-{letters}").parse().context("a load's name")
+    format!("{namespace}:{run}-{letters}").parse().context("a load's name")
 }
 
 /// The present to the nanosecond: a record's id tells its contents only, and the reference on PostgreSQL takes no id

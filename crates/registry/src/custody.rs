@@ -380,7 +380,10 @@ pub(crate) fn admission(
     };
     let step = Step::Admit { name: name.name().to_owned(), key: key.clone() };
     let log = LogName::Namespace(name.namespace());
-    let Endorsed { log, act, endorsements } = Endorsed::new(config, tree, now, log, vec![step], own)?;
+    // It is done at this moment or never. A window beyond that would only have to be remembered, by every namespace in
+    // which many begin.
+    let act = act(config, tree, now, &log, vec![step], 0)?;
+    let endorsements = vec![endorse(&act, own)?];
     // Its own signature needs no look.
     Ok(Some(Submission::Act { log, act, endorsements, signatures: SignatureCheck::Done }))
 }
@@ -414,23 +417,12 @@ pub(crate) struct Endorsed {
 }
 
 impl Endorsed {
-    /// An act that is to be done when the clock says `now`, or soon after.
-    fn new(
-        config: &Config,
-        tree: &Tree,
-        now: Time,
-        log: LogName,
-        steps: Vec<Step>,
-        key: &SecretKey,
-    ) -> Result<Self, Error> {
-        let act = act(config, tree, now, &log, steps, ACT_WINDOW_AFTER_SECONDS)?;
+    /// An act that is to be done now, or soon after.
+    fn now(shared: &Shared, log: LogName, steps: Vec<Step>, key: &SecretKey) -> Result<Self, Error> {
+        let (tree, now) = (&shared.state.load().tree, shared.clock.now());
+        let act = act(&shared.config, tree, now, &log, steps, ACT_WINDOW_AFTER_SECONDS)?;
         let endorsements = vec![endorse(&act, key)?];
         Ok(Self { log, act, endorsements })
-    }
-
-    /// The same now.
-    fn now(shared: &Shared, log: LogName, steps: Vec<Step>, key: &SecretKey) -> Result<Self, Error> {
-        Self::new(&shared.config, &shared.state.load().tree, shared.clock.now(), log, steps, key)
     }
 
     /// Hands it to the sequencer, as [`hand_in`] does.

@@ -18,7 +18,8 @@ use std::time::Duration;
 use faulty::{Faults, FaultyDb};
 
 use support::{Author, TestClock, WAIT, config, engines, genesis, module, open, rejected};
-use wargate_core::act::{Identity, OnBehalfOf};
+use wargate_core::act::{Act, Identity, OnBehalfOf, Step};
+use wargate_core::authority::told;
 use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_core::name::{LogName, PackageName};
@@ -242,4 +243,29 @@ async fn a_first_record_that_breaks_another_rule_is_not_admitted() {
     assert_eq!(registry.snapshot().checkpoint().size(), size);
     support::published(registry.publish(author.record(vec![author.init()]), WAIT).await);
     assert_eq!(registry.snapshot().checkpoint().size(), size + 2);
+}
+
+/// However many v1 logs begin, the namespace need not remember who was let in when: each act was for its moment only.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admission_is_for_its_moment_and_not_remembered() {
+    let (_dir, clock, registry) = registry().await;
+    registry.release(&release("acme:hello", "1.0.0", b"one"), WAIT).await.unwrap();
+    for (seed, name) in [(10, "acme:a"), (11, "acme:b"), (12, "acme:c")] {
+        clock.advance(Duration::from_secs(1));
+        let author = Author::new(seed, name, &clock);
+        support::published(registry.publish(author.record(vec![author.init()]), WAIT).await);
+    }
+    let namespace = LogName::Namespace("acme".parse().unwrap());
+    let size = registry.snapshot().checkpoint().size();
+    let page = registry.snapshot().log_page(&namespace.log_id(), None, size, 1000).await.unwrap();
+    let admissions: Vec<Act> = page
+        .records
+        .iter()
+        .filter_map(|record| told(&record.envelope.contents, namespace.layer(), false).unwrap().act)
+        .filter(|act| matches!(act.steps[..], [Step::Admit { .. }]))
+        .collect();
+    let state = judged(&registry, "acme:c").await.namespace;
+    let remembered: Vec<bool> =
+        admissions.iter().map(|act| state.remembers(&Act::digest(&act.encode()))).collect();
+    assert_eq!(remembered, [false, false, true]);
 }
