@@ -261,7 +261,7 @@ impl State {
     #[must_use]
     pub fn about_bytes(&self) -> usize {
         let (small, large) = (96, 256);
-        let role = |role: &Role| large + large * role.keys.len() + small * role.scope.to_texts().len();
+        let role = |role: &Role| large + large * role.keys.len() + small * role.scope.patterns();
         let roles: usize = self.roles.iter().map(role).sum();
         let smalls = self.used.len() + self.publish_ever.len() + self.distrusted.len() + self.v1_keys.len();
         let larges = self.commit_ever.len() + self.admitted.len() + self.imports.len() + self.vkeys.len();

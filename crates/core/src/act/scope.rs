@@ -131,6 +131,16 @@ impl Scope {
         }
     }
 
+    /// How many texts say it: the length of [`Scope::to_texts`].
+    #[must_use]
+    pub fn patterns(&self) -> usize {
+        match self {
+            Self::Unlimited => 0,
+            Self::Names(names) => names.len(),
+            Self::Versions(versions) => versions.len(),
+        }
+    }
+
     /// Whether nothing limits it: there is no scope, or `*` is among its patterns.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {

@@ -64,7 +64,7 @@ pub fn judge_layers(
     package: &[GivenRecord],
 ) -> Result<Layers, Failure> {
     let logs = logs_of(name, operator, namespace, package);
-    Judging::of(&name.namespace()).follow_all(&in_order(&logs)?)
+    Judging::of(&name.namespace()).follow_all(in_order(&logs)?)
 }
 
 /// The same in parts that may be judged beside each other: the log is valid if each part is, and the last one gives what it
@@ -126,8 +126,7 @@ impl Part<'_> {
     /// # Errors
     /// As [`judge_layers`].
     pub fn judge(self) -> Result<Layers, Failure> {
-        let records: Vec<_> = self.records.iter().map(|(record, log)| (*record, log)).collect();
-        self.judging.follow_all(&records)
+        self.judging.follow_all(self.records.iter().map(|(record, log)| (*record, log)))
     }
 }
 
@@ -142,7 +141,7 @@ pub fn judge_namespace(
 ) -> Result<Layers, Failure> {
     let log = LogName::Namespace(namespace.clone());
     let logs = [(LogName::Operator, operator), (log, records)];
-    Judging::of(namespace).follow_all(&in_order(&logs)?)
+    Judging::of(namespace).follow_all(in_order(&logs)?)
 }
 
 /// A log and its records.
@@ -192,7 +191,10 @@ impl Judging {
         Self { namespace: namespace.clone(), layers, last: None }
     }
 
-    fn follow_all(mut self, records: &[(&GivenRecord, &LogName)]) -> Result<Layers, Failure> {
+    fn follow_all<'a>(
+        mut self,
+        records: impl IntoIterator<Item = (&'a GivenRecord, &'a LogName)>,
+    ) -> Result<Layers, Failure> {
         for (record, log) in records {
             self.follow(record, log, record.signatures())?;
         }
