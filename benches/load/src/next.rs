@@ -1,7 +1,6 @@
 //! The load on packages that have begun: one release more into each, as a record that `warg` would sign, or as an act.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -16,17 +15,14 @@ use wargate_core::name::PackageName;
 use wargate_core::record::{PackageEntry, PackageRecord};
 
 use crate::drive::{Driven, Target, Until};
-use crate::http::{Answer, BUSY, Connection, get, post};
+use crate::http::{Connection, get, post};
 use crate::oci::artifact::module;
 use crate::options::Options;
 use crate::records::{CONTENT, OWNED_NAMESPACE, Prepared, author, first, name, name_in, now, record_request};
-use crate::warg::{is_published, store_content, upload_missing, wait_published};
+use crate::warg::{is_published, send_when_free, store_content, upload_missing, wait_published};
 
 /// How long before now an act may be done, and after, in seconds.
 const WINDOW_SECONDS: [i64; 2] = [60, 600];
-
-/// How long the load waits for a server that is busy.
-const BUSY_WAIT: Duration = Duration::from_millis(20);
 
 /// What stands between the parts of a form.
 const BOUNDARY: &str = "a-boundary-that-is-in-no-part-of-it";
@@ -123,17 +119,6 @@ pub async fn acts(options: &Options) -> Result<Value> {
         connection.send(requests.get(number).context("no such request")?).await?.must_be(201)
     });
     Ok(measured(&all.await?, &releasing.phase("acts")))
-}
-
-/// Comes again while the server is busy: who publishes alone and fast is ahead of its laying down.
-async fn send_when_free(connection: &mut Connection, request: &[u8]) -> Result<Answer> {
-    loop {
-        let answer = connection.send(request).await?;
-        if answer.status != BUSY {
-            return Ok(answer);
-        }
-        tokio::time::sleep(BUSY_WAIT).await;
-    }
 }
 
 fn measured(all: &Driven<()>, phase: &str) -> Value {

@@ -56,6 +56,7 @@ pub use proposal::{Proposal, Weighed};
 pub use release::{Level, Release, Releases, Yanked};
 use role::{Power, Role, RoleId, RolePath, Scope};
 pub use rows::{TAKEDOWN_KEYS, dead_role_key};
+pub use start::Admission;
 pub use takedown::{Takedown, Takedowns};
 
 /// Most live keys of a log.
@@ -202,8 +203,6 @@ pub struct State {
     commit_ever: Arc<Vec<PublicKey>>,
     /// Every key that ever held `publish`.
     publish_ever: Arc<BTreeSet<KeyId>>,
-    /// Names of packages whose v1 log the key may start.
-    admitted: Arc<BTreeSet<(String, KeyId)>>,
     /// Namespaces of other registries, with their domains.
     imports: Arc<BTreeMap<Namespace, String>>,
     /// The log origins that sign checkpoints too, with their keys.
@@ -248,7 +247,6 @@ impl State {
             used: Arc::default(),
             commit_ever: Arc::default(),
             publish_ever: Arc::default(),
-            admitted: Arc::default(),
             imports: Arc::default(),
             vkeys: Arc::default(),
             distrusted: Arc::default(),
@@ -264,7 +262,7 @@ impl State {
         let role = |role: &Role| large + large * role.keys.len() + small * role.scope.patterns();
         let roles: usize = self.roles.iter().map(role).sum();
         let smalls = self.used.len() + self.publish_ever.len() + self.distrusted.len() + self.v1_keys.len();
-        let larges = self.commit_ever.len() + self.admitted.len() + self.imports.len() + self.vkeys.len();
+        let larges = self.commit_ever.len() + self.imports.len() + self.vkeys.len();
         2 * large + roles + small * smalls + large * larges
     }
 
@@ -301,6 +299,18 @@ impl State {
     #[must_use]
     pub fn first_record(&self) -> Option<RecordId> {
         self.first
+    }
+
+    /// The same state as of a later record that changed nothing else of it: where the log's head stands is told beside
+    /// it ([`Changes::moves_only`]).
+    #[must_use]
+    pub fn moved_to(self, head: RecordId, time: Time, length: u64) -> Self {
+        Self { head: Some((head, time)), length, ..self }
+    }
+
+    /// Whether it is an earlier state of the log but for where its head stands.
+    fn is_moved(&self, before: &Self) -> bool {
+        *self == Self { head: self.head, length: self.length, ..before.clone() }
     }
 
     /// Every role that is live as of the last record, parents before children.
@@ -466,11 +476,5 @@ impl State {
     #[must_use]
     pub fn is_publishing_key(&self, id: &KeyId) -> bool {
         self.publish_ever.contains(id)
-    }
-
-    /// Rule 7: whether a v1 log of this name may begin here with this key.
-    #[must_use]
-    pub fn admits(&self, name: &str, key: &KeyId) -> bool {
-        self.admitted.contains(&(name.to_owned(), *key))
     }
 }

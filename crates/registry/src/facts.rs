@@ -51,6 +51,7 @@ fn select(log: &LogId, needs: &LogNeeds, known: Option<&State>) -> Vec<Statement
         statements.extend(named.versions.iter().map(|version| releases::select(log, version)));
     }
     statements.extend(named.roles.iter().map(|name| facts::select_dead_role(log, name)));
+    statements.extend(named.admissions.iter().map(|admission| facts::select_admission(log, admission)));
     statements.extend(named.records.iter().map(|record| facts::select_place(log, record)));
     statements
 }
@@ -75,6 +76,10 @@ fn read(
     for name in &needs.named.roles {
         dead.extend(facts::dead_role(next()?)?.map(|role| (name.clone(), role)));
     }
+    let mut admitted = BTreeSet::new();
+    for _ in &needs.named.admissions {
+        admitted.extend(facts::admission(next()?)?);
+    }
     let mut places = BTreeMap::new();
     for record in &needs.named.records {
         places.extend(facts::place(next()?)?.map(|place| (*record, place)));
@@ -87,16 +92,13 @@ fn read(
             LogFacts::V1(package::State { head: Some(standing.head), keys, releases })
         }
         LogKind::Delegated => {
-            let state = match &standing.state {
-                Some(encoded) => Some(logs::decode_state(encoded)?),
-                None => known.filter(|state| state.head() == Some(standing.head.record)),
-            };
+            let known = known.filter(|state| state.head() == Some(standing.head.record));
             let missing = || Error::internal("read facts", format!("no state of {} is kept", needs.name));
-            let state = state.ok_or_else(missing)?;
+            let state = standing.state.or(known).ok_or_else(missing)?;
             let releases = released.into_iter().map(|row| Ok((row.version.clone(), row.delegated()?)));
             let releases = releases.collect::<Result<authority::Releases, Error>>()?;
             let claimed = BTreeSet::new();
-            let facts = authority::Facts { releases, dead, places, claimed, said: BTreeMap::new() };
+            let facts = authority::Facts { releases, dead, admitted, places, claimed, said: BTreeMap::new() };
             LogFacts::Delegated { state, facts: Box::new(facts) }
         }
     };

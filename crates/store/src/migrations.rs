@@ -23,10 +23,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, sql: include_str!("../migrations/0007_tags_and_types.sql") },
     Migration { version: 8, sql: include_str!("../migrations/0008_log_facts.sql") },
     Migration { version: 9, sql: include_str!("../migrations/0009_proposals.sql") },
+    Migration { version: 10, sql: include_str!("../migrations/0010_admissions.sql") },
 ];
 
 /// The newest schema that this program knows.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 const _: () = assert!(MIGRATIONS.len() as i64 == SCHEMA_VERSION);
 

@@ -10,8 +10,8 @@ use wargate_core::act::{
     Act, AnnotationKind, Dependency, Endorsement, Grant, Identity, OnBehalfOf, Release, Revoke, Step,
     Variant, VariantKind, endorse, power::Power,
 };
-use wargate_core::authority::role::{NameScope, Scope, VersionScope};
-use wargate_core::authority::{self, Context, State, Yanked, genesis_act};
+use wargate_core::authority::role::{NameScope, RoleId, Scope, VersionScope};
+use wargate_core::authority::{self, Admission, Annotation, Context, State, Takedown, Yanked, genesis_act};
 use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
@@ -192,12 +192,34 @@ fn acts() {
     );
     let carried = carried.unwrap();
     write("ledger_state", "operator", carried.changes.state.encode());
+    fact_rows();
     request(&carried.changes.state);
     write("act", "genesis", act);
     let Endorsement { key_id, signature } = endorsement;
     let body = json!({"act": "AAEC", "endorsements": [
         {"keyId": key_id.to_string(), "signature": signature.to_string()}]});
     write("json_api", "act", body.to_string());
+}
+
+/// What the ledger keeps of a log beside its state and its releases.
+fn fact_rows() {
+    let (record, time) = (record_id("said"), NOW);
+    write("ledger_state", "dead-role", RoleId { record, step: 2 }.encode());
+    let admission = Admission { name: "hello".to_owned(), key: p256(9).id() };
+    write("ledger_state", "admission", admission.encode());
+    let (subject, value) = ("1.0.0".to_owned(), "use another".to_owned());
+    let annotation = Annotation { kind: AnnotationKind::Deprecate, subject, value, record, time };
+    write("ledger_state", "annotation", annotation.encode());
+    let takedown = Takedown {
+        package: hello(),
+        version: Some("1.0.0".parse().unwrap()),
+        reason: "malware".to_owned(),
+        lifted: false,
+        not_after: Some(NOW),
+        record,
+        time,
+    };
+    write("ledger_state", "takedown", takedown.encode());
 }
 
 fn records() {

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use wargate_core::act::{Act, AnnotationKind, Identity, OnBehalfOf, VariantKind, power::Power};
-use wargate_core::authority::role::{NameScope, Scope, VersionScope};
-use wargate_core::authority::{Release, State};
+use wargate_core::authority::role::{NameScope, RoleId, Scope, VersionScope};
+use wargate_core::authority::{Admission, Annotation, Release, State, Takedown};
 use wargate_core::checkpoint::{Checkpoint, peek_note};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
@@ -205,5 +205,17 @@ pub fn ledger_state(bytes: &[u8]) {
     }
     if let Ok(release) = Release::decode(bytes) {
         survives(&release, &release.encode(), Release::decode);
+    }
+    if let Ok(role) = RoleId::decode(bytes) {
+        survives(&role, &role.encode(), RoleId::decode);
+    }
+    if let Ok(admission) = Admission::decode(bytes) {
+        survives(&admission, &admission.encode(), Admission::decode);
+    }
+    if let Ok(annotation) = Annotation::decode(bytes) {
+        survives(&annotation, &annotation.encode(), Annotation::decode);
+    }
+    if let Ok(takedown) = Takedown::decode(bytes) {
+        survives(&takedown, &takedown.encode(), Takedown::decode);
     }
 }

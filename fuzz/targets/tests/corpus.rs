@@ -13,7 +13,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wargate_client::Request;
 use wargate_component::Inspection;
 use wargate_core::act::Act;
-use wargate_core::authority::{Release, State};
+use wargate_core::authority::role::RoleId;
+use wargate_core::authority::{Admission, Annotation, Release, State, Takedown};
 use wargate_core::checkpoint::{Checkpoint, peek_note};
 use wargate_core::envelope::Envelope;
 use wargate_core::log::proof::LogProofBundle;
@@ -139,7 +140,11 @@ fn the_seeds_are_what_they_say() {
         ("docker_config", |bytes| DockerConfig::decode(bytes).is_ok()),
         ("envelope", |bytes| Envelope::decode(&bytes.to_vec().into()).is_ok()),
         ("inspection", |bytes| serde_json::from_slice::<Inspection>(bytes).is_ok()),
-        ("ledger_state", |bytes| State::decode(bytes).is_ok() || Release::decode(bytes).is_ok()),
+        ("ledger_state", |bytes| {
+            let state = State::decode(bytes).is_ok() || Release::decode(bytes).is_ok();
+            let fact = RoleId::decode(bytes).is_ok() || Admission::decode(bytes).is_ok();
+            state || fact || Annotation::decode(bytes).is_ok() || Takedown::decode(bytes).is_ok()
+        }),
         ("map_page", |bytes| Page::decode(bytes).is_ok()),
         ("map_segment", |bytes| segment::decode(bytes, 1).is_ok()),
         ("oci_manifest", |bytes| {

@@ -152,6 +152,6 @@ impl State {
         }
         next.advance(record, opened.time);
         let releases = releases.into_values().collect();
-        Ok(Changes { releases, ..Changes::of(next) })
+        Ok(Changes { releases, ..Changes::of(self, next) })
     }
 }

@@ -20,7 +20,7 @@ use crate::record::{parse_time, time_message};
 use crate::time::Time;
 
 /// The number of this encoding; it changes when the shapes do.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// Bytes that are not the encoding of a state or a release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,21 +65,19 @@ struct StateMessage {
     commit_ever: Vec<String>,
     #[prost(bytes = "vec", repeated, tag = "7")]
     publish_ever: Vec<Vec<u8>>,
-    #[prost(message, repeated, tag = "8")]
-    admitted: Vec<AdmittedMessage>,
-    #[prost(string, tag = "9")]
+    #[prost(string, tag = "8")]
     policy: String,
-    #[prost(bytes = "vec", tag = "10")]
+    #[prost(bytes = "vec", tag = "9")]
     first: Vec<u8>,
-    #[prost(uint64, tag = "11")]
+    #[prost(uint64, tag = "10")]
     length: u64,
-    #[prost(message, repeated, tag = "12")]
+    #[prost(message, repeated, tag = "11")]
     imports: Vec<PairMessage>,
-    #[prost(message, repeated, tag = "13")]
+    #[prost(message, repeated, tag = "12")]
     vkeys: Vec<PairMessage>,
-    #[prost(message, repeated, tag = "14")]
+    #[prost(message, repeated, tag = "13")]
     distrusted: Vec<DistrustMessage>,
-    #[prost(bytes = "vec", repeated, tag = "15")]
+    #[prost(bytes = "vec", repeated, tag = "14")]
     v1_keys: Vec<Vec<u8>>,
 }
 
@@ -165,14 +163,6 @@ struct UsedMessage {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct AdmittedMessage {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(bytes = "vec", tag = "2")]
-    key: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 struct ReleaseMessage {
     #[prost(uint32, tag = "1")]
     format: u32,
@@ -220,7 +210,7 @@ pub(super) fn read<M: Message + Default>(bytes: &[u8], format: fn(&M) -> u32) ->
     }
 }
 
-fn key_id(bytes: &[u8]) -> Result<KeyId, StateError> {
+pub(super) fn key_id(bytes: &[u8]) -> Result<KeyId, StateError> {
     field("key id", KeyId::from_slice(bytes))
 }
 
@@ -303,10 +293,6 @@ impl State {
             act: act.as_bytes().to_vec(),
             until: Some(time_message(*until)),
         };
-        let admitted = |(name, key): &(String, KeyId)| AdmittedMessage {
-            name: name.clone(),
-            key: key.as_bytes().to_vec(),
-        };
         let import =
             |(of, value): (&Namespace, &String)| PairMessage { of: of.to_string(), value: value.clone() };
         let vkey = |(of, value): (&String, &String)| PairMessage { of: of.clone(), value: value.clone() };
@@ -323,7 +309,6 @@ impl State {
             used: self.used.iter().map(used).collect(),
             commit_ever: self.commit_ever.iter().map(ToString::to_string).collect(),
             publish_ever: self.publish_ever.iter().map(|key| key.as_bytes().to_vec()).collect(),
-            admitted: self.admitted.iter().map(admitted).collect(),
             policy: self.policy.to_string(),
             first: self.first.map(|first| first.as_bytes().to_vec()).unwrap_or_default(),
             length: self.length,
@@ -348,7 +333,6 @@ impl State {
         let used = |used: UsedMessage| {
             Ok((field("act", Digest::from_slice(&used.act))?, time(used.until.as_ref())?))
         };
-        let admitted = |admitted: AdmittedMessage| Ok((admitted.name, key_id(&admitted.key)?));
         let imports = message.imports.into_iter().map(|pair| Ok((parse("import", &pair.of)?, pair.value)));
         let distrusted = message.distrusted.iter().map(|one| {
             let role = field("distrusted role", one.role.as_ref())?.read()?;
@@ -366,7 +350,6 @@ impl State {
             used: gather(message.used.into_iter().map(used))?,
             commit_ever: gather(commit_ever)?,
             publish_ever: gather(message.publish_ever.iter().map(|bytes| key_id(bytes)))?,
-            admitted: gather(message.admitted.into_iter().map(admitted))?,
             imports: gather(imports)?,
             vkeys: Arc::new(message.vkeys.into_iter().map(|pair| (pair.of, pair.value)).collect()),
             distrusted: gather(distrusted)?,

@@ -10,8 +10,10 @@ use super::annotate::Annotation;
 use super::judge::Changes;
 use super::release::Releases;
 use super::role::RoleId;
+use super::start::Admission;
 use crate::act::{Act, AnnotationKind, Step};
 use crate::id::RecordId;
+use crate::key::KeyId;
 use crate::name::Namespace;
 
 /// What is known of the things that a record names, or of more; what is missing here never was.
@@ -21,6 +23,8 @@ pub struct Facts {
     pub releases: Releases,
     /// Roles that died, by name: the last of each.
     pub dead: BTreeMap<String, RoleId>,
+    /// Of a namespace: the keys that it let in to begin v1 logs.
+    pub admitted: BTreeSet<Admission>,
     /// Where earlier records stand in this log; 0 is the first.
     pub places: BTreeMap<RecordId, u64>,
     /// Of the operator log: namespaces whose log had begun at the judged record's index.
@@ -37,10 +41,18 @@ impl Facts {
         Some(annotation.value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// Rule 7: whether a namespace let in a key to begin the v1 log of this name.
+    #[must_use]
+    pub fn admits(&self, name: &str, key: &KeyId) -> bool {
+        self.admitted.contains(&Admission { name: name.to_owned(), key: *key })
+    }
+
     /// How many things are known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.releases.len() + self.dead.len() + self.places.len() + self.claimed.len() + self.said.len()
+        let Self { releases, dead, admitted, places, claimed, said } = self;
+        let beside = admitted.len() + places.len() + claimed.len() + said.len();
+        releases.len() + dead.len() + beside
     }
 
     /// Whether nothing is known.
@@ -62,6 +74,7 @@ impl Facts {
                 of(&self.releases, &named.versions)
             },
             dead: of(&self.dead, &named.roles),
+            admitted: self.admitted.intersection(&named.admissions).cloned().collect(),
             places: of(&self.places, &named.records),
             claimed: self.claimed.intersection(&named.namespaces).cloned().collect(),
             said: BTreeMap::new(),
@@ -72,6 +85,7 @@ impl Facts {
     pub fn follow(&mut self, changes: &Changes) {
         self.releases.extend(changes.releases.iter().map(|one| (one.version.clone(), one.clone())));
         self.dead.extend(changes.dead.iter().map(|(name, role)| (name.clone(), *role)));
+        self.admitted.extend(changes.admitted.iter().cloned());
         for one in &changes.annotations {
             self.said.insert((one.kind, one.subject.clone()), one.clone());
         }
@@ -81,13 +95,15 @@ impl Facts {
     }
 }
 
-/// What an act names, of which the facts must be known to judge it.
+/// What a record names, of which the facts must be known to judge it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Named {
     /// Versions.
     pub versions: BTreeSet<semver::Version>,
     /// Roles that may be dead.
     pub roles: BTreeSet<String>,
+    /// Keys that may have been let in.
+    pub admissions: BTreeSet<Admission>,
     /// Earlier records.
     pub records: BTreeSet<RecordId>,
     /// Namespaces.

@@ -11,6 +11,7 @@ use super::carry::{self, Entries, Opened};
 use super::endorsers::{Endorsers, Signatures};
 use super::release::Release;
 use super::role::{Role, RoleId};
+use super::start::Admission;
 use super::takedown::Takedown;
 use super::{Context, LIVE_KEYS_MAX, LIVE_ROLES_MAX, Refusal, State, USED_ACTS_MAX, step_refused};
 use crate::act::{Act, Step};
@@ -27,10 +28,14 @@ use crate::time::Time;
 pub struct Changes {
     /// The log's state after it.
     pub state: State,
+    /// Whether the state is the one before it, but for where the head stands.
+    pub moves_only: bool,
     /// A package's releases that it made or changed, as they are after it.
     pub releases: Vec<Release>,
     /// Roles that died with it or before it, by name.
     pub dead: Vec<(String, RoleId)>,
+    /// Keys that it let in to begin v1 logs.
+    pub admitted: Vec<Admission>,
     /// What it said.
     pub annotations: Vec<Annotation>,
     /// What it removed, put aside, or brought back.
@@ -40,12 +45,14 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// A record that changes nothing but who comes next.
-    pub(super) fn of(state: State) -> Self {
+    /// A record that changes nothing beside the state.
+    pub(super) fn of(before: &State, state: State) -> Self {
         Self {
+            moves_only: state.is_moved(before),
             state,
             releases: Vec::new(),
             dead: Vec::new(),
+            admitted: Vec::new(),
             annotations: Vec::new(),
             takedowns: Vec::new(),
             recovered: false,
@@ -76,6 +83,7 @@ pub(super) struct Doing<'a> {
     /// Releases that it made or changed.
     pub(super) releases: BTreeMap<Version, Release>,
     dead: Vec<(String, RoleId)>,
+    pub(super) admitted: Vec<Admission>,
     pub(super) annotations: Vec<Annotation>,
     pub(super) takedowns: Vec<Takedown>,
 }
@@ -252,6 +260,7 @@ impl State {
             entries: Vec::new(),
             releases: BTreeMap::new(),
             dead: Vec::new(),
+            admitted: Vec::new(),
             annotations: Vec::new(),
             takedowns: Vec::new(),
         }
@@ -288,9 +297,11 @@ impl State {
             Layer::Namespace | Layer::Package => Entries::Package(doing.entries),
         };
         let changes = Changes {
+            moves_only: next.is_moved(self),
             state: next,
             releases: doing.releases.into_values().collect(),
             dead: doing.dead,
+            admitted: doing.admitted,
             annotations: doing.annotations,
             takedowns: doing.takedowns,
             recovered: act.steps.iter().any(|step| matches!(step, Step::Recover { .. })),

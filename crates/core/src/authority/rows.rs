@@ -8,10 +8,11 @@ use prost::Message;
 use super::annotate::Annotation;
 use super::encode::FORMAT;
 use super::encode::{
-    PlaceMessage, RoleIdMessage, StateError, field, parse, place_message, read, read_place, time,
+    PlaceMessage, RoleIdMessage, StateError, field, key_id, parse, place_message, read, read_place, time,
 };
 use super::judge::Changes;
 use super::role::RoleId;
+use super::start::Admission;
 use super::takedown::Takedown;
 use crate::act::AnnotationKind;
 use crate::proto::Timestamp;
@@ -23,6 +24,16 @@ struct DeadMessage {
     format: u32,
     #[prost(message, optional, tag = "2")]
     role: Option<RoleIdMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AdmissionMessage {
+    #[prost(uint32, tag = "1")]
+    format: u32,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(bytes = "vec", tag = "3")]
+    key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -71,9 +82,10 @@ impl Changes {
     #[must_use]
     pub fn fact_rows(&self) -> BTreeMap<String, Vec<u8>> {
         let dead = self.dead.iter().map(|(name, role)| (dead_role_key(name), role.encode()));
+        let admitted = self.admitted.iter().map(|one| (one.row_key(), one.encode()));
         let said = self.annotations.iter().map(|said| (said.key(), said.encode()));
         let takedowns = self.takedowns.iter().map(|said| (said.key(), said.encode()));
-        dead.chain(said).chain(takedowns).collect()
+        dead.chain(admitted).chain(said).chain(takedowns).collect()
     }
 }
 
@@ -92,6 +104,31 @@ impl RoleId {
         let message: DeadMessage = read(bytes, |message: &DeadMessage| message.format)?;
         let role = field("dead role", message.role)?.read()?;
         if role.encode() == bytes { Ok(role) } else { Err(StateError::NotCanonical) }
+    }
+}
+
+impl Admission {
+    /// What its row is found by.
+    #[must_use]
+    pub fn row_key(&self) -> String {
+        format!("admitted {} {}", self.name, self.key)
+    }
+
+    /// Its row.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        AdmissionMessage { format: FORMAT, name: self.name.clone(), key: self.key.as_bytes().to_vec() }
+            .encode_to_vec()
+    }
+
+    /// Reads what [`Admission::encode`] made, and nothing else.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
+        let message: AdmissionMessage = read(bytes, |message: &AdmissionMessage| message.format)?;
+        let admission = Self { key: key_id(&message.key)?, name: message.name };
+        if admission.encode() == bytes { Ok(admission) } else { Err(StateError::NotCanonical) }
     }
 }
 

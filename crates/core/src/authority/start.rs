@@ -7,8 +7,17 @@ use std::sync::Arc;
 use super::judge::Doing;
 use super::role::{Power, Role, RoleId};
 use super::{Refusal, State, Subject, carry, step_refused};
-use crate::key::PublicKey;
+use crate::key::{KeyId, PublicKey};
 use crate::name::LogName;
+
+/// A key that a namespace let in to begin the v1 log of a package (rule 7).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Admission {
+    /// The package's name, without its namespace.
+    pub name: String,
+    /// The key.
+    pub key: KeyId,
+}
 
 impl State {
     /// Rule 6: the owners that it names agree at their threshold, and so does a live role of the layer above that
@@ -53,12 +62,12 @@ impl State {
     }
 
     /// A key may start the v1 log of this name, from now on.
-    pub(super) fn admit(&mut self, name: &str, key: &PublicKey, doing: &Doing<'_>) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, name: &str, key: &PublicKey, doing: &mut Doing<'_>) -> Result<(), Refusal> {
         if self.policy.delegated_only {
             return Err(step_refused("Admit", "the namespace's policy takes no v1 logs"));
         }
         self.authorize("Admit", Power::Init, Subject::Name(name), doing.signers, doing.time)?;
-        Arc::make_mut(&mut self.admitted).insert((name.to_owned(), key.id()));
+        doing.admitted.push(Admission { name: name.to_owned(), key: key.id() });
         Ok(())
     }
 }

@@ -37,10 +37,12 @@ pub(super) fn judge(
     let verdict = match submission {
         Submission::V1 { name, envelope, record, signature } => {
             let judged = judge_v1(log, &mut facts, envelope, record, *signature, index, now);
-            let above = state_of(logs, &LogName::Namespace(name.namespace()));
+            let above = delegated(logs, &LogName::Namespace(name.namespace()));
             let time = tree.time_at(now);
             let admitted = match above {
-                Some(namespace) if absent => check_v1_start(name, namespace, envelope, own, time),
+                Some((namespace, facts)) if absent => {
+                    check_v1_start(name, namespace, facts, envelope, own, time)
+                }
                 _ => Ok(()),
             };
             let one = |accepted| Judged { accepted: vec![accepted], asked: 0 };
@@ -59,12 +61,20 @@ pub(super) fn judge(
     verdict
 }
 
-/// The state of a delegated log.
-fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'a authority::State> {
+/// A delegated log, and what is known of it.
+fn delegated<'a>(
+    logs: &'a BTreeMap<LogId, LogFacts>,
+    log: &LogName,
+) -> Option<(&'a authority::State, &'a authority::Facts)> {
     match logs.get(&log.log_id()) {
-        Some(LogFacts::Delegated { state, .. }) => Some(state),
+        Some(LogFacts::Delegated { state, facts }) => Some((state, facts)),
         _ => None,
     }
+}
+
+/// The state of a delegated log.
+fn state_of<'a>(logs: &'a BTreeMap<LogId, LogFacts>, log: &LogName) -> Option<&'a authority::State> {
+    delegated(logs, log).map(|(state, _)| state)
 }
 
 /// The records that a submission becomes.
@@ -100,11 +110,12 @@ impl Refused {
 fn check_v1_start(
     name: &PackageName,
     namespace: &authority::State,
+    facts: &authority::Facts,
     envelope: &Envelope,
     own: &OwnKeys,
     time: Time,
 ) -> Result<(), Refused> {
-    if namespace.admits(name.name(), &envelope.key_id) {
+    if facts.admits(name.name(), &envelope.key_id) {
         return Ok(());
     }
     let may = |key| namespace.init_covers(name.name(), &BTreeSet::from([key]), time);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Submission;
 use crate::act::Act;
-use crate::authority::Named;
+use crate::authority::{Admission, Named};
 use crate::id::LogId;
 use crate::key::KeyId;
 use crate::name::LogName;
@@ -38,7 +38,9 @@ pub fn needs(batch: &[Submission]) -> BTreeMap<LogId, LogNeeds> {
             Submission::V1 { name, envelope, record, .. } => {
                 // Only the start of a v1 log is a matter of its namespace.
                 if record.prev.is_none() {
-                    need(&mut needs, LogName::Namespace(name.namespace()));
+                    let admission = Admission { name: name.name().to_owned(), key: envelope.key_id };
+                    let namespace = need(&mut needs, LogName::Namespace(name.namespace()));
+                    namespace.named.admissions.insert(admission);
                 }
                 let log = need(&mut needs, LogName::Package(name.clone()));
                 log.keys.insert(envelope.key_id);

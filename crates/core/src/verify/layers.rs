@@ -1,8 +1,10 @@
 //! Step 6 for a package and the layers above it: their logs are judged together, in the order of the one log, so that
 //! each record meets the other logs as they stood at its index (`spec/delegation.md`, rules 1 and 7).
 
+use std::collections::BTreeSet;
+
 use super::{Failure, GivenRecord, judge_v1_record};
-use crate::authority::{Changes, Context, Facts, State, Takedowns};
+use crate::authority::{Admission, Changes, Context, Facts, State, Takedowns};
 use crate::id::RecordId;
 use crate::name::{LogName, Namespace, PackageName};
 use crate::record::first_extension_field;
@@ -21,6 +23,8 @@ pub struct Layers {
     pub takedowns: Takedowns,
     /// The namespace's log; it has no head if it has not begun.
     pub namespace: State,
+    /// The keys that the namespace let in to begin v1 logs.
+    pub admitted: BTreeSet<Admission>,
     /// The package's log; `None` if it has not begun.
     pub package: Option<PackageLog>,
     /// Where the package or its namespace got new owners from above, in order.
@@ -185,6 +189,7 @@ impl Judging {
             operator: State::empty(LogName::Operator),
             takedowns: Takedowns::default(),
             namespace: State::empty(LogName::Namespace(namespace.clone())),
+            admitted: BTreeSet::new(),
             package: None,
             recoveries: Vec::new(),
         };
@@ -238,6 +243,7 @@ impl Layers {
             LogName::Namespace(_) => {
                 let changes = record.judge(&self.namespace, &context, signatures).map_err(refused)?;
                 self.recoveries.extend(recovery(&changes));
+                self.admitted.extend(changes.admitted);
                 self.namespace = changes.state;
             }
             LogName::Package(name) => {
@@ -272,7 +278,8 @@ impl Layers {
             return Ok(PackageLog::Delegated { state: State::empty(log), facts: Box::default() });
         }
         let claimed = self.namespace.head().is_some();
-        if claimed && !self.namespace.admits(name.name(), &record.envelope.key_id) {
+        let admission = Admission { name: name.name().to_owned(), key: record.envelope.key_id };
+        if claimed && !self.admitted.contains(&admission) {
             let reason = format!("key {} was not admitted there before", record.envelope.key_id);
             return Err(Failure::Downgrade { log: name.to_string(), reason });
         }

@@ -25,6 +25,8 @@ pub(super) struct LogFacts {
     pub(super) name: LogName,
     pub(super) log_id: LogId,
     head: u64,
+    /// How many records.
+    length: u64,
     /// The index at which each version was released.
     released: BTreeMap<Version, u64>,
     state: Facts,
@@ -39,6 +41,8 @@ enum Facts {
 
 struct Delegated {
     state: authority::State,
+    /// The state as of the last record that changed more of it than its head: what the ledger keeps.
+    kept: authority::State,
     facts: authority::Facts,
     /// What else it says, as rows.
     rows: BTreeMap<String, Vec<u8>>,
@@ -110,7 +114,7 @@ impl Replay {
         if let (LogName::Package(package), false) = (name, delegated)
             && let Some(LogFacts { state: Facts::Delegated(log), broken: false, .. }) =
                 self.namespace(&package.namespace())
-            && !log.state.admits(package.name(), &envelope.key_id)
+            && !log.facts.admits(package.name(), &envelope.key_id)
         {
             return Err(format!("its namespace has owners and did not admit key {}", envelope.key_id));
         }
@@ -120,12 +124,14 @@ impl Replay {
         let state = if delegated {
             let state = authority::State::empty(name.clone());
             let facts = authority::Facts::default();
-            Facts::Delegated(Box::new(Delegated { state, facts, rows: BTreeMap::new() }))
+            let kept = state.clone();
+            Facts::Delegated(Box::new(Delegated { state, kept, facts, rows: BTreeMap::new() }))
         } else {
             Facts::V1(package::State::default())
         };
         let (name, log_id) = (name.clone(), name.log_id());
-        let log = LogFacts { name, log_id, head: number, released: BTreeMap::new(), state, broken: false };
+        let (head, length, released) = (number, 0, BTreeMap::new());
+        let log = LogFacts { name, log_id, head, length, released, state, broken: false };
         self.logs.insert(number, log);
         self.facts += 1;
         Ok(())
@@ -158,7 +164,7 @@ impl Replay {
                 state.apply(changes);
             }
             Facts::Delegated(delegated) => {
-                let Delegated { state, facts, rows } = &mut **delegated;
+                let Delegated { state, kept, facts, rows } = &mut **delegated;
                 if log.name == LogName::Operator {
                     facts.claimed = self.namespaces.keys().cloned().collect();
                 }
@@ -179,11 +185,15 @@ impl Replay {
                 facts.follow(&changes);
                 rows.extend(said);
                 self.facts += (facts.len() + rows.len()).saturating_sub(held);
+                if !changes.moves_only {
+                    kept.clone_from(&changes.state);
+                }
                 *state = changes.state;
                 self.delegated_time = self.delegated_time.max(state.head_time());
             }
         }
         log.head = index;
+        log.length += 1;
         Ok(())
     }
 
@@ -222,7 +232,7 @@ impl Replay {
         match (table.name, &log.state) {
             (name, _) if name == LOGS.name => log.row(number).into_iter().collect(),
             (name, Facts::Delegated(log)) if name == LOG_STATES.name => {
-                vec![logs::state_row(number, &log.state)]
+                vec![logs::state_row(number, &log.kept)]
             }
             (name, Facts::V1(state)) if name == LOG_KEYS.name => {
                 let row = |(id, key): (&wargate_core::key::KeyId, &package::KeyState)| {
@@ -273,6 +283,7 @@ impl LogFacts {
             bytes(record.as_bytes()),
             seconds,
             nanos,
+            int(self.length),
         ])
     }
 }

@@ -36,12 +36,14 @@ pub(super) const LOGS: Table = Table {
         "head_record",
         "head_seconds",
         "head_nanos",
+        "length",
     ],
     keys: 1,
-    select: "select first_idx, log_id, name, kind, head_idx, head_record, head_seconds, head_nanos from logs \
-             where first_idx >= $1 and first_idx < $2 order by first_idx",
-    insert: "insert into logs (first_idx, log_id, name, kind, head_idx, head_record, head_seconds, head_nanos) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    select: "select first_idx, log_id, name, kind, head_idx, head_record, head_seconds, head_nanos, length \
+             from logs where first_idx >= $1 and first_idx < $2 order by first_idx",
+    insert: "insert into logs \
+             (first_idx, log_id, name, kind, head_idx, head_record, head_seconds, head_nanos, length) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     delete: "delete from logs where first_idx >= $1 and first_idx < $2",
     delete_one: "delete from logs where first_idx = $1",
 };

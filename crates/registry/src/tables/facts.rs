@@ -4,25 +4,40 @@
 
 use wargate_core::act::AnnotationKind;
 use wargate_core::authority::role::RoleId;
-use wargate_core::authority::{Annotation, TAKEDOWN_KEYS, Takedown, Takedowns, dead_role_key};
+use wargate_core::authority::{Admission, Annotation, TAKEDOWN_KEYS, Takedown, Takedowns, dead_role_key};
 use wargate_core::id::{LogId, RecordId};
 
 use super::{Columns, bytes, int, text};
 use crate::db::{Row, Statement, Value};
 use crate::error::Error;
 
-/// The last dead role of a name: [`dead_role`].
-pub(crate) fn select_dead_role(log: &LogId, name: &str) -> Statement {
+fn select_about(log: &LogId, about: &str) -> Statement {
     Statement::new(
         "select f.fact from logs l join log_facts f on f.log = l.first_idx where l.log_id = $1 and f.about = $2",
-        vec![bytes(log.as_bytes()), text(&dead_role_key(name))],
+        vec![bytes(log.as_bytes()), text(about)],
     )
+}
+
+/// The last dead role of a name: [`dead_role`].
+pub(crate) fn select_dead_role(log: &LogId, name: &str) -> Statement {
+    select_about(log, &dead_role_key(name))
 }
 
 pub(crate) fn dead_role(rows: Vec<Row>) -> Result<Option<RoleId>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let role = RoleId::decode(&Columns::of(row).bytes("fact")?);
     role.map(Some).map_err(|error| Error::internal("read a dead role", error))
+}
+
+/// Whether a namespace let in a key to begin a v1 log: [`admission`].
+pub(crate) fn select_admission(log: &LogId, admission: &Admission) -> Statement {
+    select_about(log, &admission.row_key())
+}
+
+pub(crate) fn admission(rows: Vec<Row>) -> Result<Option<Admission>, Error> {
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let admission = Admission::decode(&Columns::of(row).bytes("fact")?);
+    admission.map(Some).map_err(|error| Error::internal("read an admission", error))
 }
 
 /// All that an operator ever said of content that it keeps back: [`takedowns`].
@@ -75,10 +90,7 @@ pub(crate) fn select_annotations(log: &LogId, kind: AnnotationKind) -> Statement
 
 /// What was said last of a kind about one subject: [`annotations`].
 pub(crate) fn select_annotation(log: &LogId, kind: AnnotationKind, subject: &str) -> Statement {
-    Statement::new(
-        "select f.fact from logs l join log_facts f on f.log = l.first_idx where l.log_id = $1 and f.about = $2",
-        vec![bytes(log.as_bytes()), text(&Annotation::key_of(kind, subject))],
-    )
+    select_about(log, &Annotation::key_of(kind, subject))
 }
 
 /// What was said last of a kind about two subjects: [`annotations`].

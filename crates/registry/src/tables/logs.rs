@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use wargate_core::authority;
 use wargate_core::id::{LogId, RecordId};
 use wargate_core::key::{KeyId, PublicKey};
@@ -116,18 +115,28 @@ fn key_state(row: Row) -> Result<KeyState, Error> {
 /// The states of delegated logs: [`state`].
 pub(crate) fn select_state(log: &LogId) -> Statement {
     Statement::new(
-        "select s.state from logs l join log_states s on s.log = l.first_idx where l.log_id = $1",
+        "select l.head_record, l.head_seconds, l.head_nanos, l.length, s.state \
+         from logs l join log_states s on s.log = l.first_idx where l.log_id = $1",
         vec![bytes(log.as_bytes())],
     )
 }
 
 pub(crate) fn state(rows: Vec<Row>) -> Result<Option<authority::State>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    decode_state(&Columns::of(row).bytes("state")?).map(Some)
+    let mut columns = Columns::of(row);
+    let (head, length) = (head(&mut columns)?, columns.unsigned("length")?);
+    decode_state(&columns.bytes("state")?, &head, length).map(Some)
 }
 
-pub(crate) fn decode_state(encoded: &[u8]) -> Result<authority::State, Error> {
-    authority::State::decode(encoded).map_err(|error| Error::internal("read a log's state", error))
+fn head(columns: &mut Columns) -> Result<Head, Error> {
+    Ok(Head { record: columns.record_id()?, time: columns.time()? })
+}
+
+/// A state's row is as of the last record that changed more of it than its head.
+fn decode_state(kept: &[u8], head: &Head, length: u64) -> Result<authority::State, Error> {
+    let state =
+        authority::State::decode(kept).map_err(|error| Error::internal("read a log's state", error))?;
+    Ok(state.moved_to(head.record, head.time, length))
 }
 
 /// What the next record of a log is judged by.
@@ -135,14 +144,14 @@ pub(crate) struct Standing {
     pub(crate) kind: LogKind,
     pub(crate) first_index: u64,
     pub(crate) head: Head,
-    /// The encoded state of a delegated log, unless its head is the one that is known.
-    pub(crate) state: Option<Bytes>,
+    /// The state of a delegated log, unless its head is the one that is known.
+    pub(crate) state: Option<authority::State>,
 }
 
 /// How a log stands; a state is not read again of which the head is `known`: [`standing`].
 pub(crate) fn select_standing(log: &LogId, known: Option<&RecordId>) -> Statement {
     Statement::new(
-        "select kind, first_idx, head_record, head_seconds, head_nanos, case when head_record = $2 then null \
+        "select kind, first_idx, head_record, head_seconds, head_nanos, length, case when head_record = $2 then null \
          else (select s.state from log_states s where s.log = first_idx) end from logs where log_id = $1",
         vec![bytes(log.as_bytes()), known.map_or(Value::Null, |head| bytes(head.as_bytes()))],
     )
@@ -151,12 +160,11 @@ pub(crate) fn select_standing(log: &LogId, known: Option<&RecordId>) -> Statemen
 pub(crate) fn standing(rows: Vec<Row>) -> Result<Option<Standing>, Error> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let mut columns = Columns::of(row);
-    Ok(Some(Standing {
-        kind: kind(columns.int("kind")?),
-        first_index: columns.unsigned("index")?,
-        head: Head { record: columns.record_id()?, time: columns.time()? },
-        state: columns.optional_bytes("state")?,
-    }))
+    let (kind, first_index) = (kind(columns.int("kind")?), columns.unsigned("index")?);
+    let (head, length) = (head(&mut columns)?, columns.unsigned("length")?);
+    let kept = columns.optional_bytes("state")?;
+    let state = kept.map(|kept| decode_state(&kept, &head, length)).transpose()?;
+    Ok(Some(Standing { kind, first_index, head, state }))
 }
 
 /// The statements by which an accepted record changes its log's facts; `log` is the log's number.
@@ -168,7 +176,9 @@ pub(crate) fn follow(log: u64, accepted: &Accepted) -> Batch {
             batch.extend(changes.releases.iter().map(|one| releases::upsert_v1(log, accepted.index, one)));
         }
         Effect::Delegated(changes) => {
-            batch.push(upsert_state(log, &changes.state));
+            if !changes.moves_only {
+                batch.push(upsert_state(log, &changes.state));
+            }
             batch.extend(changes.releases.iter().map(|one| releases::upsert(log, accepted.index, one)));
             let rows = changes.fact_rows().into_iter();
             batch.extend(rows.map(|(about, fact)| facts::upsert(log, &about, fact)));
@@ -182,7 +192,7 @@ fn upsert_head(log: u64, accepted: &Accepted) -> Statement {
     let mut values = vec![int(log), int(accepted.index), bytes(accepted.record.as_bytes()), seconds, nanos];
     if !accepted.first {
         return Statement::new(
-            "update logs set head_idx = $2, head_record = $3, head_seconds = $4, head_nanos = $5 \
+            "update logs set head_idx = $2, head_record = $3, head_seconds = $4, head_nanos = $5, length = length + 1 \
              where first_idx = $1",
             values,
         )
@@ -194,8 +204,8 @@ fn upsert_head(log: u64, accepted: &Accepted) -> Statement {
     };
     values.extend([bytes(accepted.log_id.as_bytes()), text(accepted.log.as_str()), int(kind)]);
     Statement::new(
-        "insert into logs (first_idx, head_idx, head_record, head_seconds, head_nanos, log_id, name, kind) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into logs (first_idx, head_idx, head_record, head_seconds, head_nanos, log_id, name, kind, length) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
         values,
     )
 }

@@ -74,7 +74,16 @@ const CASES: &[Case] = &[
     Case { table: "staged", columns: &["body"], row: STAGED, end: End::Repaired },
     Case {
         table: "logs",
-        columns: &["log_id", "name", "kind", "head_idx", "head_record", "head_seconds", "head_nanos"],
+        columns: &[
+            "log_id",
+            "name",
+            "kind",
+            "head_idx",
+            "head_record",
+            "head_seconds",
+            "head_nanos",
+            "length",
+        ],
         row: LOG,
         end: End::Rebuilt,
     },
@@ -228,6 +237,7 @@ async fn a_deleted_row_is_named_where_something_needs_it() {
         ("releases", OF_LOG, End::Rebuilt),
         ("releases", CUSTODIAL, End::Rebuilt),
         ("log_facts", "about = 'dead ci'", End::Rebuilt),
+        ("log_facts", "about like 'admitted %'", End::Rebuilt),
         ("log_facts", "about = 'deprecate 1.0.0'", End::Rebuilt),
         ("content", "bytes is null", End::Repaired),
         ("content", "bytes is not null", End::Lost),
@@ -258,7 +268,7 @@ async fn a_deleted_row_is_named_where_something_needs_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_no_record_gives_is_named_and_taken_out() {
     let extra = [
-        ("logs", "insert into logs select 99999, x'00', 'ghost:log', 0, 5, x'00', 0, 0"),
+        ("logs", "insert into logs select 99999, x'00', 'ghost:log', 0, 5, x'00', 0, 0, 1"),
         ("log_keys", "insert into log_keys select log, x'0011', public, 7 from log_keys limit 1"),
         ("log_states", "insert into log_states select 77, x'00', 0"),
         ("log_facts", "insert into log_facts select log, 'note x', fact from log_facts limit 1"),

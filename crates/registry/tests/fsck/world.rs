@@ -93,6 +93,8 @@ pub async fn fill(registry: &Registry, clock: &Arc<TestClock>) {
     let mut big = Author::new(90, "big:stuff", clock);
     big.release(registry, "1.0.0", &large(90)).await;
     big.release(registry, "1.1.0", &large(91)).await;
+    // A v1 log whose key the registry admits to a namespace of its own.
+    Author::new(94, "acme:by-warg", clock).release(registry, "1.0.0", &small(94)).await;
     // Manifests that are made of a release's bytes when somebody asks.
     let many = registry.repository("many/pkg3".parse().unwrap());
     many.manifest(&"0.2.0".parse().unwrap()).await.unwrap();

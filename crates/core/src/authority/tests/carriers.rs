@@ -44,6 +44,7 @@ fn changes_nothing_for_us(world: &World, entries: &[PackageEntry], changes: &Cha
     let before = &world.states[&hello()];
     assert_eq!(changes.state.length(), before.length() + 1);
     assert!(changes.state.roles().eq(before.roles()));
+    assert_eq!(changes.moves_only, changes.state.v1_keys().eq(before.v1_keys()));
     assert!(changes.dead.is_empty() && changes.annotations.is_empty() && changes.takedowns.is_empty());
     let yanks = entries.iter().filter(|entry| matches!(entry, PackageEntry::Yank { .. })).count();
     assert_eq!(changes.releases.len(), yanks);

@@ -171,15 +171,29 @@ fn admit_is_remembered_by_name_and_key() {
     let mut world = World::claimed();
     let id = key(70).public().id();
     assert_eq!(world.run(&acme(), vec![admit("hello")], &[STARTER]).unwrap(), [], "v1 sees nothing of it");
-    assert!(world.states[&acme()].admits("hello", &id));
-    assert!(!world.states[&acme()].admits("http-types", &id));
-    assert!(!world.states[&acme()].admits("hello", &key(71).public().id()));
+    assert!(world.facts[&acme()].admits("hello", &id));
+    assert!(!world.facts[&acme()].admits("http-types", &id));
+    assert!(!world.facts[&acme()].admits("hello", &key(71).public().id()));
     world.run(&acme(), vec![admit("http-types"), admit("http-x")], &[STARTER]).unwrap();
     world.run(&acme(), vec![admit("other")], &[50, 51]).unwrap();
     refuses(world.run(&acme(), vec![admit("https")], &[STARTER]), "of the role `owner`, it has 0");
     refuses(world.run(&acme(), vec![admit("x"), admit("y")], &[50]), "of the role `owner`, it has 1");
     refuses(world.run(&acme(), vec![admit("x")], &[PUBLISHING]), "of the role `owner`, it has 0");
     refuses(world.run(&acme(), vec![release("1.0.0")], &[50, 51]), "it is no step of a log such as acme");
+}
+
+#[test]
+fn a_namespaces_state_does_not_grow_with_what_it_admits() {
+    let mut world = World::claimed();
+    let mut bytes = |name: String| {
+        // What was done before is forgotten.
+        world.wait(61);
+        let admit = Step::Admit { name, key: key(70).public().clone() };
+        world.run(&acme(), vec![admit], &ACME).unwrap();
+        world.states[&acme()].encode().len()
+    };
+    let first = bytes("a".to_owned());
+    assert!((0..50).all(|number| bytes(format!("a-{}", "x".repeat(number + 1))) == first));
 }
 
 /// Who judges may hand over the wrong logs, or ones that have not begun.

@@ -152,6 +152,7 @@ fn from_rows(world: &World, rows_every: usize) -> World {
     replayed.given.clear();
     replayed.facts.clear();
     let mut kept: BTreeMap<LogName, Facts> = BTreeMap::new();
+    let mut states: BTreeMap<LogName, Vec<u8>> = BTreeMap::new();
     for (at, (log, given)) in world.given.iter().enumerate() {
         let message = proto::PackageRecord::decode(given.envelope.contents.clone());
         let act = message.map(|message| message.act).unwrap_or_default();
@@ -161,12 +162,18 @@ fn from_rows(world: &World, rows_every: usize) -> World {
         }
         replayed.facts = kept.iter().map(|(log, facts)| (log.clone(), rows(facts, &named))).collect();
         let changes = replayed.state(log).judge(&replayed.context(log), &given.envelope).unwrap();
+        if !changes.moves_only {
+            states.insert(log.clone(), changes.state.encode());
+        }
         replayed.facts = std::mem::take(&mut kept);
         replayed.follow(log, changes);
         kept = std::mem::take(&mut replayed.facts);
         if at % rows_every == 0 {
-            let row = |state: &State| State::decode(&state.encode()).unwrap();
-            replayed.states.values_mut().for_each(|state| *state = row(state));
+            for (log, state) in &mut replayed.states {
+                let (head, time, length) = (state.head(), state.head_time(), state.length());
+                let row = State::decode(&states[log]).unwrap();
+                *state = row.moved_to(head.unwrap(), time.unwrap(), length);
+            }
         }
     }
     replayed.facts = kept;

@@ -20,6 +20,13 @@ fn takedown(version: Option<&str>, lifted: bool, not_after: Option<Time>) -> Ste
     }
 }
 
+/// A key may begin the v1 logs of these packages.
+fn admitted(world: &mut World, names: &[&str]) -> Changes {
+    let admit = |name: &&str| Step::Admit { name: (*name).to_owned(), key: key(70).public().clone() };
+    let act = world.act(&acme(), names.iter().map(admit).collect()).encode();
+    world.try_carry(&acme(), &act, &endorsed(&act, &ACME)).unwrap().changes
+}
+
 #[test]
 fn a_record_makes_a_row_of_each_thing_that_it_says() {
     let mut world = World::released();
@@ -42,6 +49,14 @@ fn a_record_makes_a_row_of_each_thing_that_it_says() {
         assert_eq!(Takedown::decode(&rows[&takedown.key()]).unwrap(), *takedown);
     }
     assert_eq!(changes(&mut world, &hello(), vec![release("1.0.0")]).fact_rows(), BTreeMap::new());
+
+    let said = admitted(&mut world, &["hello", "http-types"]);
+    let rows = said.fact_rows();
+    let of = |name| format!("admitted {name} {}", key(70).public().id());
+    assert!(rows.keys().eq([&of("hello"), &of("http-types")]), "{rows:?}");
+    for admission in &said.admitted {
+        assert_eq!(Admission::decode(&rows[&admission.row_key()]).unwrap(), *admission);
+    }
 }
 
 #[test]
@@ -62,10 +77,12 @@ fn only_what_encoding_makes_is_a_row() {
     let mut rows: Vec<Vec<u8>> = changes(&mut world, &hello(), steps).fact_rows().into_values().collect();
     let steps = vec![takedown(Some("1.0.0"), false, None)];
     rows.extend(changes(&mut world, &LogName::Operator, steps).fact_rows().into_values());
-    let decode: [Decode; 3] = [
+    rows.extend(admitted(&mut world, &["hello"]).fact_rows().into_values());
+    let decode: [Decode; 4] = [
         |row| RoleId::decode(row).map(drop),
         |row| Annotation::decode(row).map(drop),
         |row| Takedown::decode(row).map(drop),
+        |row| Admission::decode(row).map(drop),
     ];
     for (row, decode) in rows.iter().zip(decode) {
         decode(row).unwrap();
@@ -103,6 +120,46 @@ fn facts_are_counted_of_every_kind() {
     world.run(&hello(), vec![revoke("ci", &[])], &[ALICE]).unwrap();
     let mut facts = world.facts[&hello()].clone();
     facts.claimed.extend(["acme", "tools", "wasi"].map(|name| name.parse::<Namespace>().unwrap()));
-    let [releases, dead, places, claimed, said] = [2, 1, 3, 3, 2];
-    assert_eq!((facts.len(), facts.is_empty()), (releases + dead + places + claimed + said, false));
+    facts.admitted.extend(admitted(&mut world, &["a", "b", "c", "d"]).admitted);
+    let [releases, dead, places, claimed, said, admitted] = [2, 1, 3, 3, 2, 4];
+    let all = releases + dead + places + claimed + said + admitted;
+    assert_eq!((facts.len(), facts.is_empty()), (all, false));
+}
+
+/// A ledger writes a state anew only with what changes it.
+#[test]
+fn a_record_that_only_releases_moves_a_state_and_no_more() {
+    let mut world = World::released();
+    let moves_only = |world: &mut World, steps: Vec<Step>| changes(world, &hello(), steps).moves_only;
+    assert!(moves_only(&mut world, vec![release("1.0.0")]));
+    assert!(moves_only(&mut world, vec![release("1.0.0"), annotate(Note, "1.0.0", "a")]));
+    // It is remembered until its window ends.
+    assert!(!moves_only(&mut world, vec![annotate(Note, "", "a")]));
+    assert!(!moves_only(&mut world, vec![release("1.0.0"), Step::Grant(grant("more", &[9], &[]))]));
+    world.run(&hello(), vec![annotate(Note, "", "a")], &[ALICE]).unwrap();
+    assert!(moves_only(&mut world, vec![release("1.0.0")]));
+    world.wait(61);
+    assert!(!moves_only(&mut world, vec![release("1.0.0")]), "what was remembered is forgotten");
+
+    let first = World::claimed();
+    let init = Step::Init { keys: publics(&[ALICE]), threshold: 1 };
+    let mut world = first.clone();
+    let act = world.act(&hello(), vec![init, release("1.0.0")]).encode();
+    let begun = world.try_carry(&hello(), &act, &endorsed(&act, &[ALICE, STARTER])).unwrap().changes;
+    assert!(!begun.moves_only);
+}
+
+#[test]
+fn a_state_that_moved_is_the_same_but_for_its_head() {
+    let mut world = World::released();
+    let before = world.state(&hello());
+    world.run(&hello(), vec![release("1.0.0")], &[ALICE]).unwrap();
+    let after = world.state(&hello());
+    assert_eq!(before.clone().moved_to(after.head().unwrap(), world.time, before.length() + 1), after);
+    assert_ne!(before.clone().moved_to(after.head().unwrap(), world.time, before.length()), after);
+    assert_ne!(
+        before.clone().moved_to(after.head().unwrap(), world.time.plus_seconds(1), after.length()),
+        after
+    );
+    assert_ne!(before.moved_to(world.states[&acme()].head().unwrap(), world.time, after.length()), after);
 }

@@ -69,7 +69,7 @@ impl Play {
         let same = KEYS.iter().map(PublicKey::id).all(|key| {
             publishing(&key) == model.ever_publish.contains(&key)
                 && ["hello", "http-a", "fmt"].iter().all(|name| {
-                    state.admits(name, &key) == model.admitted.contains(&((*name).to_owned(), key))
+                    facts.admits(name, &key) == model.admitted.contains(&((*name).to_owned(), key))
                 })
         });
         prop_assert!(same, "publishing and admitted keys");
