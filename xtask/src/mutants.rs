@@ -34,6 +34,9 @@ const BUILD_SECONDS_MAX: u64 = 1_200;
 /// Memory of each process, in KiB of address space: a mutant may grow for ever.
 const ADDRESS_KIB_MAX: u64 = 12 << 20;
 
+/// Mutants at a time: building one keeps little more than one processor busy.
+const JOBS: usize = 2;
+
 /// Random logs of a run of the two judges, and cases of a property.
 const LOGS: &str = "60";
 const CASES: &str = "40";
@@ -147,12 +150,13 @@ fn mutate(program: &Path, work: &Path, patterns: &[&str]) -> Command {
         // Building takes longest, and is quickest without optimization.
         "--cargo-arg=--config=profile.dev.package.wargate-core.opt-level=0".to_owned(),
         "--cargo-arg=--lib".to_owned(),
-        "--jobs=1".to_owned(),
+        format!("--jobs={JOBS}"),
     ]);
     // cargo takes one word for itself, and hands on what follows a second mark.
     let [first, second] = TESTS;
     mutate.arg("--output").arg(work).args(["--", first, "--", second]);
-    mutate.env("CARGO_TARGET_DIR", work.join("build")).env("CARGO_INCREMENTAL", "1");
+    // Each job builds in a copy of its own.
+    mutate.env("TMPDIR", work).env_remove("CARGO_TARGET_DIR").env("CARGO_INCREMENTAL", "1");
     mutate.env("WARGATE_LOGS", LOGS).env("PROPTEST_CASES", CASES).env("RUST_BACKTRACE", "0");
     mutate
 }

@@ -23,12 +23,24 @@ pub(crate) async fn fetch(
     states: &StateCache,
     needs: &BTreeMap<LogId, LogNeeds>,
 ) -> Result<(Facts, LogNumbers), Error> {
-    if needs.is_empty() {
-        return Ok((Facts::default(), LogNumbers::new()));
+    let (facts, numbers, _) = fetch_with(db, states, needs, Vec::new()).await?;
+    Ok((facts, numbers))
+}
+
+/// The same, and the answers to what else is asked in the same round trip.
+pub(crate) async fn fetch_with(
+    db: &dyn Db,
+    states: &StateCache,
+    needs: &BTreeMap<LogId, LogNeeds>,
+    others: Vec<Statement>,
+) -> Result<(Facts, LogNumbers, Vec<Vec<Row>>), Error> {
+    if needs.is_empty() && others.is_empty() {
+        return Ok((Facts::default(), LogNumbers::new(), Vec::new()));
     }
     let known: Vec<Option<State>> = needs.keys().map(|log| states.get(log)).collect();
     let asked = needs.iter().zip(&known);
-    let statements = asked.flat_map(|((log, needs), known)| select(log, needs, known.as_ref())).collect();
+    let asked = asked.flat_map(|((log, needs), known)| select(log, needs, known.as_ref()));
+    let statements = asked.chain(others).collect();
     let mut answers = db.read(statements).await?.into_iter();
     let (mut facts, mut numbers) = (Facts::default(), LogNumbers::new());
     for ((log, needs), known) in needs.iter().zip(known) {
@@ -36,7 +48,7 @@ pub(crate) async fn fetch(
         facts.logs.insert(*log, found);
         numbers.extend(number.map(|number| (*log, number)));
     }
-    Ok((facts, numbers))
+    Ok((facts, numbers, answers.collect()))
 }
 
 /// What is asked of one log, in the order in which [`read`] takes the answers.

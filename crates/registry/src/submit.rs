@@ -3,7 +3,6 @@
 //! An act is judged in advance, by the rules that will judge it, before a byte of content is kept or a namespace
 //! begins for it; its verdict is the sequencer's all the same.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use wargate_core::act::{Act, Endorsement, Release, Step};
 use wargate_core::digest::Digest;
 use wargate_core::id::RecordId;
-use wargate_core::name::LogName;
+use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::Verdict;
 
 use crate::content::incoming::Incoming;
-use crate::content::{inspected, leases};
 use crate::custody;
 use crate::db::Batch;
 use crate::error::Error;
@@ -25,10 +23,10 @@ use crate::limits::NAMESPACE_START_WAIT;
 use crate::proposals::{self, Proposal};
 use crate::repository::releasing::Hold;
 use crate::shared::Shared;
-use crate::tables::content::{self, Presence};
 use crate::tables::inspections;
 
 mod bench;
+mod contents;
 mod read;
 
 pub(crate) use read::{Judged, Read};
@@ -104,6 +102,7 @@ pub(crate) async fn submit(
     let waited = proposals::join(shared, &mut signed).await?;
     let act = read::open(shared, &signed)?;
     custody::vouch_for_claim(shared, &mut signed, &act, by).await?;
+    let hold = hold(shared, &signed.log, &act).await;
     let read = Read::of(shared, &signed, act).await?;
     let done = async |submitted| {
         if let Some(id) = waited {
@@ -115,8 +114,9 @@ pub(crate) async fn submit(
         return done(before).await;
     }
     let judged = read.judge(shared)?;
-    let hold = hold(shared, &read).await;
-    check_contents(shared, &read).await?;
+    if let Some(name) = read.package() {
+        contents::check_all(shared, name, &read.act, &read.contents).await?;
+    }
     if judged.lacks.is_some() {
         let kept = proposals::keep(shared, &signed, &read, judged, by).await?;
         return Ok(HandedIn::Proposed(Box::new(kept)));
@@ -142,39 +142,19 @@ pub(crate) async fn submit(
 }
 
 /// Keeps what it releases from being deleted until its verdict.
-async fn hold(shared: &Shared, read: &Read<'_>) -> Option<Hold> {
-    let name = read.package().filter(|_| releases(&read.act).any(|release| release.manifest.is_some()))?;
-    Some(shared.releasing.release(&name.into()).await)
-}
-
-/// What it releases must be here, and be what the act says; nothing of it goes before the verdict.
-async fn check_contents(shared: &Shared, read: &Read<'_>) -> Result<(), Error> {
-    let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
-    let asked = |digest| content::select_standing(digest, read.must_know(shared, digest));
-    let answers = shared.db.read(contents.iter().map(asked).collect()).await?;
-    let mut due = Vec::new();
-    for (digest, rows) in contents.iter().zip(answers) {
-        let standing = content::standing(rows)?;
-        let (inspection, size) = match standing.presence {
-            Presence::Missing | Presence::Elsewhere => return Err(Error::UnknownContent { digest: *digest }),
-            Presence::Inspected => (standing.inspection, standing.size),
-            Presence::Uninspected => {
-                let (inspection, size) = inspected(shared, digest).await?;
-                (Some(inspection), size)
-            }
-        };
-        read.check_content(shared, digest, size, inspection.as_ref()).await?;
-        if leases::is_content_due(shared, standing.leased_ms) {
-            due.push(*digest);
-        }
+async fn hold(shared: &Shared, log: &LogName, act: &Act) -> Option<Hold> {
+    let LogName::Package(name) = log else { return None };
+    if releases(act).all(|release| release.manifest.is_none()) {
+        return None;
     }
-    leases::renew(shared, &due).await
+    Some(shared.releasing.release(&name.into()).await)
 }
 
 /// The content of an act, as it arrives.
 pub struct ActContent {
     shared: Arc<Shared>,
-    signed: SignedAct,
+    name: PackageName,
+    act: Act,
     digest: Digest,
     incoming: Incoming,
     /// It is here already: its bytes are checked, nothing is kept.
@@ -190,24 +170,23 @@ pub(crate) async fn begin_content(
 ) -> Result<ActContent, Error> {
     let mut incoming = Incoming::begin(&shared, declared)?;
     let read = Read::new(&shared, signed).await?;
-    let contents: BTreeSet<Digest> = releases(&read.act).map(|release| release.content).collect();
-    let (Some(digest), 1) = (contents.first().copied(), contents.len()) else {
+    let one = read.contents.first_key_value().filter(|_| read.contents.len() == 1);
+    let (Some(name), Some((digest, standing))) = (read.package(), one) else {
         return Err(Error::Invalid {
             reason: format!(
                 "content can come with an act that releases one, this one releases {}",
-                contents.len()
+                read.contents.len()
             ),
         });
     };
+    let (name, digest, present) = (name.clone(), *digest, standing.presence.is_here());
     if read.before(&shared).await?.is_none() {
         read.judge(&shared)?;
     }
-    let here = shared.db.read(vec![content::select(&digest)]).await?.pop().unwrap_or_default();
-    let present = content::one(here)?.is_some();
     if present {
         incoming.check_only();
     }
-    Ok(ActContent { shared, signed: signed.clone(), digest, incoming, present, turn: None })
+    Ok(ActContent { name, act: read.act, shared, digest, incoming, present, turn: None })
 }
 
 impl ActContent {
@@ -233,8 +212,7 @@ impl ActContent {
         }
         let shared = &self.shared;
         let inspection = shared.inspect(&arrived.hosted(shared.objects.clone())).await?;
-        let read = Read::new(shared, &self.signed).await?;
-        read.check_content(shared, &self.digest, arrived.size, Some(&inspection)).await?;
+        contents::check(shared, &self.name, &self.act, &self.digest, arrived.size, Some(&inspection)).await?;
         let mut batch = Batch::from(arrived.rows(shared));
         batch.push(inspections::insert(&self.digest, &inspection)?);
         Ok(shared.db.write(batch).await?)

@@ -30,6 +30,7 @@ mod revocations;
 mod rows;
 mod scopes;
 mod told;
+mod weights;
 mod world;
 
 const START: Time = Time::from_seconds(1_800_000_000);

@@ -2,33 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wargate_component::Inspection;
-use wargate_component::manifest::{Layer, artifact};
-use wargate_core::act::{Act, Endorsement, Release};
+use wargate_core::act::{Act, Endorsement};
 use wargate_core::authority::{self, Facts, Refusal, State, Weighed};
-use wargate_core::digest::Digest;
 use wargate_core::id::LogId;
 use wargate_core::key::KeyId;
 use wargate_core::name::{LogName, PackageName};
 use wargate_core::plan::{LogFacts, needs_of_act};
 
 use super::bench::{Bench, refused};
+use super::contents::{self, Contents};
 use super::{SignedAct, Submitted, SubmittedRelease, releases};
-use crate::admission::Candidate;
 use crate::custody::{self, Endorsed};
 use crate::error::Error;
 use crate::facts;
 use crate::limits::{DONE_ACT_PAGE, DONE_ACT_PAGES_MAX, ENDORSEMENTS_MAX};
 use crate::publish;
-use crate::repository;
 use crate::shared::Shared;
 use crate::tables::{records, standing};
 
-/// An act that can be read and is for this registry, and what is known of its log and those above.
+/// An act that can be read and is for this registry, and what is known of its log, those above, and the content that it
+/// releases.
 pub(crate) struct Read<'a> {
     signed: &'a SignedAct,
     pub(crate) act: Act,
     logs: BTreeMap<LogId, LogFacts>,
+    pub(super) contents: Contents,
 }
 
 /// Takes an act out of what was handed in: one that can be read, of as many as may endorse one, for a log of this registry
@@ -87,9 +85,11 @@ impl<'a> Read<'a> {
             let known = state.map(|state| LogFacts::Delegated { state, facts: Box::default() });
             known.map(|known| logs.insert(*log, known)).is_none()
         });
-        let (found, _) = facts::fetch(&*shared.db, &shared.states, &needs).await?;
+        let contents = contents::select(shared, &act);
+        let (found, _, answers) = facts::fetch_with(&*shared.db, &shared.states, &needs, contents).await?;
         logs.extend(found.logs);
-        Ok(Self { signed, act, logs })
+        let contents = contents::read(&act, answers)?;
+        Ok(Self { signed, act, logs, contents })
     }
 
     /// A delegated log that has begun.
@@ -267,43 +267,6 @@ impl<'a> Read<'a> {
             && covers(&BTreeSet::from([key.public().id()]))
         {
             endorsements.push(custody::endorse(&self.signed.act, key)?);
-        }
-        Ok(())
-    }
-
-    /// Whether all must be known of what content is that it releases.
-    pub(super) fn must_know(&self, shared: &Shared, digest: &Digest) -> bool {
-        let named = |release: &Release| release.content == *digest && release.manifest.is_some();
-        shared.config.admission.is_some() || releases(&self.act).any(named)
-    }
-
-    /// What the bytes of a release are must agree with what the act says of them; its manifest is the one that follows
-    /// from them, or one that was pushed for them. What they are is [known if it must be](Read::must_know), or if they
-    /// say something of themselves.
-    pub(super) async fn check_content(
-        &self,
-        shared: &Shared,
-        digest: &Digest,
-        size: u64,
-        inspection: Option<&Inspection>,
-    ) -> Result<(), Error> {
-        let Some(name) = self.package() else { return Ok(()) };
-        for release in releases(&self.act).filter(|release| release.content == *digest) {
-            let (content, version) = (digest, &release.version);
-            shared.check_release(&Candidate { name, version, content, inspection })?;
-            let Some(named) = release.manifest else { continue };
-            let unknown = || Error::internal("check a release's manifest", "nobody said what its content is");
-            let inspection = inspection.ok_or_else(unknown)?;
-            let layer = Layer { digest: *digest, size };
-            let manifest = Digest::of(&artifact(layer, inspection, name.name(), version).manifest);
-            if named != manifest && !repository::is_artifact_of(shared, &name.into(), &named, digest).await? {
-                return Err(Error::Invalid {
-                    reason: format!(
-                        "the act names the manifest `{named}`; the one that follows from the content is `{manifest}`, and \
-                         no other was pushed for it"
-                    ),
-                });
-            }
         }
         Ok(())
     }

@@ -34,6 +34,13 @@ pub(crate) enum Presence {
     Inspected,
 }
 
+impl Presence {
+    /// Whether its bytes are stored here.
+    pub(crate) fn is_here(self) -> bool {
+        matches!(self, Self::Uninspected | Self::Inspected)
+    }
+}
+
 /// What is known of content that somebody wants to release.
 pub(crate) struct Standing {
     pub(crate) presence: Presence,
