@@ -8,7 +8,7 @@ use wargate_core::authority::{Carried, Context, Facts, State};
 use wargate_core::envelope::Envelope;
 use wargate_core::key::{Algorithm, KeyId, PublicKey, SecretKey};
 use wargate_core::name::{LogName, Namespace};
-use wargate_core::record::{OperatorEntry, OperatorRecord, PackageEntry, PackageRecord};
+use wargate_core::record::{PackageEntry, PackageRecord};
 use wargate_core::time::Time;
 
 use crate::acts::{self, Scene};
@@ -161,17 +161,14 @@ impl<'a> World<'a> {
         let signers: BTreeSet<&KeyId> = signers.iter().collect();
         let endorse = |id: &KeyId| act::endorse(&bytes, self.secret(id)).expect("the key signs");
         let endorsements: Vec<_> = signers.into_iter().map(endorse).collect();
-        let carried = self.state(log).carry(&self.context(log), self.time, &bytes, &endorsements, &present);
+        let signer = self.signer(log, present);
+        let carried = self.state(log).carry(&self.context(log), self.time, &bytes, &endorsements, &signer);
         let carried = match carried {
             Ok(carried) => carried,
             Err(_) => {
                 self.count("refused");
                 return Ok(());
             }
-        };
-        let Some(signer) = self.signer(log, present, &carried.contents) else {
-            self.count("not to be signed");
-            return Ok(());
         };
         let words: Vec<String> = act.steps.iter().map(ToString::to_string).collect();
         self.story.push(format!("{} {log}: {}; signed by {signer}", self.time, words.join("; ")));
@@ -203,26 +200,14 @@ impl<'a> World<'a> {
     }
 
     /// The key that signs a record: the present one, of which v1 clients were told. In the operator's log, which tells of
-    /// commit keys itself, one that they know and that the record leaves to them, or else the one that it revokes last;
-    /// `None` if the registry has neither.
-    fn signer(&self, log: &LogName, present: KeyId, contents: &[u8]) -> Option<KeyId> {
+    /// commit keys itself, any one that they know.
+    fn signer(&self, log: &LogName, present: KeyId) -> KeyId {
         let known = self.known(log);
-        if known.is_empty() {
-            return Some(present);
-        }
-        if *log != LogName::Operator {
-            let holds = self.states[&LogName::Operator].holds_commit(&present, self.time);
-            return Some(if holds { present } else { known[0] });
-        }
-        let entries = OperatorRecord::decode(contents).expect("we made it").entries;
-        let revoked = entries.iter().filter_map(|entry| match entry {
-            OperatorEntry::RevokeFlat { key_id, .. } => Some(*key_id),
-            _ => None,
-        });
-        let revoked: Vec<KeyId> = revoked.collect();
-        let stays = |key: &&KeyId| !revoked.contains(key);
-        let mut first = std::iter::once(&present).filter(|key| known.contains(key)).chain(&known);
-        first.find(stays).or_else(|| revoked.last().filter(|last| known.contains(last))).copied()
+        let present_signs = match log {
+            LogName::Operator => known.contains(&present),
+            _ => self.states[&LogName::Operator].holds_commit(&present, self.time),
+        };
+        if present_signs { present } else { known.first().copied().unwrap_or(present) }
     }
 
     /// A carrier record, if v1 clients lack anything.

@@ -160,7 +160,8 @@ fn canonical<M: Message + Default>(contents: &Bytes) -> Result<M, Refusal> {
 }
 
 /// The v1 entries that stand for an act of the operator log: the keys that it gives `commit` and v1 does not hold yet,
-/// the namespaces that it imports, the keys that lost `commit` for good and v1 still holds. `v1_keys` follows.
+/// the namespaces that it imports, the keys that lost `commit` for good and v1 still holds. The key that signs the record
+/// loses it last: v1 asks for it at each entry. `v1_keys` follows.
 pub(super) fn operator_entries(
     doing: &Doing<'_>,
     first: bool,
@@ -188,7 +189,9 @@ pub(super) fn operator_entries(
         registry: registry.clone(),
     };
     entries.extend(doing.imports.iter().map(import));
-    for key_id in &doing.lost_commit {
+    let (signer, others): (Vec<_>, Vec<_>) =
+        doing.lost_commit.iter().partition(|key_id| **key_id == doing.envelope_key);
+    for key_id in others.into_iter().chain(signer) {
         if !holds_commit(key_id) && v1_keys.remove(key_id) {
             let permissions = OperatorPermission::ALL.to_vec();
             entries.push(OperatorEntry::RevokeFlat { key_id: *key_id, permissions });

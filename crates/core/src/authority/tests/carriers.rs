@@ -170,6 +170,22 @@ fn an_operators_carriers_take_out_keys_whose_end_has_come() {
     }
 }
 
+/// v1 asks at each entry whether it knows who signs: `settle` holds each record against it.
+#[test]
+fn every_commit_key_may_sign_that_all_of_them_go() {
+    for signer in [COMMIT, 5] {
+        for keys in [vec![], vec![COMMIT, 5], vec![5, COMMIT]] {
+            let mut world = World::new();
+            world.commit = signer;
+            let next = Step::Grant(grant("next", &[20], &[Power::Commit]));
+            let steps = vec![next, revoke("commit", &keys)];
+            world.run(&LogName::Operator, steps, &[1, 2]).unwrap();
+            let known: Vec<KeyId> = world.states[&LogName::Operator].v1_keys().copied().collect();
+            assert_eq!(known, [key(20).public().id()]);
+        }
+    }
+}
+
 #[test]
 fn they_stand_in_their_place_and_their_time() {
     let mut world = start();

@@ -255,12 +255,20 @@ fn v1_sees_commit_keys_come_and_go() {
     };
     let grow = |seeds: &[u8]| Step::Grant(more("commit", seeds));
     let again = |seeds: &[u8]| Step::Grant(grant("commit", seeds, &[Power::Commit]));
-    let (low, high) =
-        if key(COMMIT).public().id() < key(5).public().id() { (COMMIT, 5) } else { (5, COMMIT) };
+    let (low, high) = if key(20).public().id() < key(5).public().id() { (20, 5) } else { (5, 20) };
     let rows: Vec<(Vec<Step>, Vec<OperatorEntry>)> = vec![
         (vec![revoke("commit", &[COMMIT])], vec![revoke_flat(COMMIT)]),
-        (vec![revoke("commit", &[high, low])], vec![revoke_flat(high), revoke_flat(low)]),
-        (vec![revoke("commit", &[])], vec![revoke_flat(low), revoke_flat(high)]),
+        (vec![revoke("commit", &[5, COMMIT])], vec![revoke_flat(5), revoke_flat(COMMIT)]),
+        // Who signs goes last.
+        (vec![revoke("commit", &[COMMIT, 5])], vec![revoke_flat(5), revoke_flat(COMMIT)]),
+        (
+            vec![grow(&[20]), revoke("commit", &[])],
+            vec![grant_flat(20), revoke_flat(low), revoke_flat(high), revoke_flat(COMMIT)],
+        ),
+        (
+            vec![grow(&[20]), revoke("commit", &[high, COMMIT, low])],
+            vec![grant_flat(20), revoke_flat(high), revoke_flat(low), revoke_flat(COMMIT)],
+        ),
         (vec![revoke("commit", &[5]), grow(&[20])], vec![grant_flat(20), revoke_flat(5)]),
         (
             vec![grow(&[21, 20]), revoke("commit", &[5, 21])],

@@ -452,7 +452,12 @@ impl Stand<'_> {
             |key: &KeyId| self.log.holds(Power::Commit, self.now).iter().any(|held| held.id() == *key);
         entries.extend(imports);
         let gone = lost.into_iter().filter(|key| !holds(key) && known.remove(key));
-        entries.extend(gone.map(V1::Revoke).collect::<Vec<_>>());
+        let mut gone: Vec<KeyId> = gone.collect();
+        // Or v1 would not know the signer any more in the middle of its record.
+        if let Some(at) = gone.iter().position(|key| key == envelope) {
+            gone[at..].rotate_left(1);
+        }
+        entries.extend(gone.into_iter().map(V1::Revoke));
         Some(entries)
     }
 }
