@@ -58,7 +58,7 @@ usage: cargo xtask CHORE
           the fuzz targets, all or some, for N seconds each (60); --keep takes a part of what was learned into
           fuzz/corpus
   mutants [PATTERN...]
-          small faults put into the judge of acts, each of which a test must catch: all (two hours), or those whose
+          small faults put into the judge of acts, each of which a test must catch: all (an hour), or those whose
           name, as `FILE:LINE:COLUMN: WHAT`, holds one of the texts, such as `judge.rs` or `in State::carry`
   tutorial ceremony
           the commands of docs/ceremony.md, as they stand there, with a fresh server, `wkg` and `warg`

@@ -301,18 +301,6 @@ impl State {
         self.first
     }
 
-    /// The same state as of a later record that changed nothing else of it: where the log's head stands is told beside
-    /// it ([`Changes::moves_only`]).
-    #[must_use]
-    pub fn moved_to(self, head: RecordId, time: Time, length: u64) -> Self {
-        Self { head: Some((head, time)), length, ..self }
-    }
-
-    /// Whether it is an earlier state of the log but for where its head stands.
-    fn is_moved(&self, before: &Self) -> bool {
-        *self == Self { head: self.head, length: self.length, ..before.clone() }
-    }
-
     /// Every role that is live as of the last record, parents before children.
     pub fn roles(&self) -> impl Iterator<Item = &Role> {
         self.roles.iter()

@@ -360,6 +360,37 @@ impl State {
         field("head", begun.iter().all(|has| *has == state.head.is_some()).then_some(()))?;
         if state.encode() == bytes { Ok(state) } else { Err(StateError::NotCanonical) }
     }
+
+    /// The same state as of a later record that changed nothing else of it: where the log's head stands is told beside
+    /// it ([`Changes::moves_only`]).
+    #[must_use]
+    pub fn moved_to(self, head: RecordId, time: Time, length: u64) -> Self {
+        Self { head: Some((head, time)), length, ..self }
+    }
+
+    /// Whether it is an earlier state of the log but for where its head stands.
+    pub(super) fn is_moved(&self, before: &Self) -> bool {
+        self.but_head() == before.but_head()
+    }
+
+    fn but_head(&self) -> impl PartialEq + '_ {
+        let Self {
+            log,
+            first,
+            head: _,
+            length: _,
+            roles,
+            used,
+            commit_ever,
+            publish_ever,
+            imports,
+            vkeys,
+            distrusted,
+            v1_keys,
+            policy,
+        } = self;
+        (log, first, roles, used, commit_ever, publish_ever, imports, vkeys, distrusted, v1_keys, policy)
+    }
 }
 
 impl Release {

@@ -170,6 +170,20 @@ fn an_operators_carriers_take_out_keys_whose_end_has_come() {
     }
 }
 
+#[test]
+fn a_release_was_yanked_by_an_act_or_else_by_a_carrier_record() {
+    let mut world = start();
+    let by = |release: &Release| release.yank().map(|yanked| yanked.record);
+    world.run(&hello(), vec![yank("1.2.0")], &[ALICE]).unwrap();
+    let acted = world.released_as("1.2.0");
+    assert_eq!(by(&acted), Some(world.head()));
+    let told = judge(&world, &hello(), vec![yank_entry("1.0.0")], COMMIT).unwrap();
+    assert_eq!(by(&world.released_as("1.0.0")), None);
+    assert_eq!(by(&told.releases[0]), told.state.head());
+    let both = Release { yanked: acted.yanked, ..told.releases[0].clone() };
+    assert_eq!(by(&both), Some(world.head()));
+}
+
 /// v1 asks at each entry whether it knows who signs: `settle` holds each record against it.
 #[test]
 fn every_commit_key_may_sign_that_all_of_them_go() {
