@@ -206,6 +206,10 @@ pub const INSPECT_MS_MAX: u64 = 20_000;
 /// How long an inspector may take to start, in milliseconds; two are enough on an idle machine.
 pub const INSPECTOR_START_MS_MAX: u64 = 5_000;
 
+/// Contents of one record of which it is read in one go what they are: up to some two MiB each. Where there are more, it is
+/// read of one after the other.
+pub const INSPECTIONS_AT_ONCE_MAX: usize = 1;
+
 /// Files that one inspector inspects before it is replaced.
 pub const INSPECTIONS_PER_CHILD_MAX: u32 = 1_000;
 

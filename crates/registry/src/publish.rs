@@ -30,7 +30,7 @@ use crate::limits::{
 use crate::sequencer::Queued;
 use crate::shared::Shared;
 use crate::status::{self, Standing};
-use crate::tables::content::Presence;
+use crate::tables::content::{Presence, WithInspection};
 use crate::tables::pending::{PendingRow, PendingState};
 use crate::tables::{content, logs, pending, standing};
 
@@ -272,8 +272,8 @@ struct Known {
     status: Option<RecordStatus>,
     /// Content that it names and nobody is known to have.
     missing: Vec<Digest>,
-    /// Content that came in by a door that does not ask what it is.
-    uninspected: Vec<Digest>,
+    /// Content of which it is still to be asked what it is.
+    unread: Vec<Digest>,
     /// Stored content whose lease is to be renewed.
     due: Vec<Digest>,
     /// The signer's key, if the log knows it.
@@ -290,8 +290,8 @@ impl Known {
             pending::select_log(log, PENDING_PER_LOG_MAX),
         ];
         // Without an embedder's say only those bytes matter that say something of themselves.
-        let needed = shared.config.admission.is_some();
-        statements.extend(admitted.contents.iter().map(|digest| content::select_standing(digest, needed)));
+        let with = WithInspection::of(admitted.contents.len(), shared.config.admission.is_some());
+        statements.extend(admitted.contents.iter().map(|digest| content::select_standing(digest, with)));
         if admitted.record.prev.is_none() {
             let namespace = LogName::Namespace(admitted.name.namespace());
             statements.push(logs::select(&namespace.log_id()));
@@ -300,7 +300,7 @@ impl Known {
         let mut next = || answers.next().unwrap_or_default();
         let row = standing::one(next())?;
         let waiting = pending::rows(next())?;
-        let (mut missing, mut uninspected, mut due) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut missing, mut unread, mut due) = (Vec::new(), Vec::new(), Vec::new());
         for digest in &admitted.contents {
             let standing = content::standing(next())?;
             if leases::is_content_due(shared, standing.leased_ms) {
@@ -309,7 +309,8 @@ impl Known {
             match standing.presence {
                 // What is still to come is checked when it is here, what nobody looked at when that was done.
                 Presence::Missing => missing.push(*digest),
-                Presence::Uninspected => uninspected.push(*digest),
+                Presence::Uninspected => unread.push(*digest),
+                Presence::Inspected if with == WithInspection::Never => unread.push(*digest),
                 Presence::Elsewhere | Presence::Inspected => {
                     let inspection = standing.inspection.as_ref();
                     check_releases(shared, &admitted.name, &admitted.record, digest, inspection)?;
@@ -328,13 +329,13 @@ impl Known {
         if status.is_none() {
             check_conflict(&waiting, &admitted.record)?;
         }
-        Ok(Self { status, missing, uninspected, due, signer: row.signer, claimed })
+        Ok(Self { status, missing, unread, due, signer: row.signer, claimed })
     }
 
     /// What is stored here must be what the record may release, and stays until the verdict.
     async fn check_contents(&self, shared: &Shared, admitted: &Admitted) -> Result<(), Error> {
         leases::renew(shared, &self.due).await?;
-        for digest in &self.uninspected {
+        for digest in &self.unread {
             let (inspection, _) = inspected(shared, digest).await?;
             check_releases(shared, &admitted.name, &admitted.record, digest, Some(&inspection))?;
         }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::publish::{self, RecordStatus};
 use crate::recovery;
 use crate::shared::Shared;
-use crate::tables::content::Presence;
+use crate::tables::content::{Presence, WithInspection};
 use crate::tables::pending::{PendingRow, PendingState};
 use crate::tables::{content, logs, pending, records, standing};
 
@@ -118,7 +118,7 @@ pub(crate) async fn contents_of(shared: &Shared, row: &PendingRow) -> Result<Con
     let contents: Vec<Digest> = row.record()?.contents().collect();
     let answers = shared
         .db
-        .read(contents.iter().map(|digest| content::select_standing(digest, false)).collect())
+        .read(contents.iter().map(|digest| content::select_standing(digest, WithInspection::Never)).collect())
         .await?;
     let mut found = Contents::default();
     for (digest, rows) in contents.into_iter().zip(answers) {

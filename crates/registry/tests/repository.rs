@@ -138,6 +138,23 @@ async fn bytes_that_are_no_release_are_refused_by_both_ways_in() {
     alice.release(&registry, "8.9.9", &claims).await;
     let record = alice.record(vec![release("2.0.0", Digest::of(&claims))]);
     assert!(matches!(registry.publish(record, WAIT).await, Err(Error::ContentRefused { .. })));
+    // Of several contents too, which are looked at one after the other.
+    let plain: Vec<Vec<u8>> = (0..3).map(|seed| module(&[seed])).collect();
+    for (minor, plain) in (0..).zip(&plain) {
+        alice.release(&registry, &format!("1.{minor}.0"), plain).await;
+    }
+    let several = |claimed: &str| {
+        let others = ["2.0.0", "2.1.0", "2.2.0"].into_iter().zip(plain.iter().map(|plain| Digest::of(plain)));
+        let all = others.chain([(claimed, Digest::of(&claims))]);
+        all.map(|(version, content)| release(version, content)).collect::<Vec<_>>()
+    };
+    assert!(several("2.3.0").len() > wargate_registry::limits::INSPECTIONS_AT_ONCE_MAX);
+    let refused = registry.publish(alice.record(several("2.3.0")), WAIT).await;
+    assert!(
+        matches!(&refused, Err(Error::ContentRefused { reason }) if reason.contains("8.9.9")),
+        "{refused:?}"
+    );
+    alice.publish(&registry, several("8.9.9")[..3].to_vec()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

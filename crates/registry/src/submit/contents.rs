@@ -15,7 +15,7 @@ use crate::db::{Row, Statement};
 use crate::error::Error;
 use crate::repository;
 use crate::shared::Shared;
-use crate::tables::content::{self, Presence, Standing};
+use crate::tables::content::{self, Presence, Standing, WithInspection};
 
 /// What is known of each content that an act releases.
 pub(super) type Contents = BTreeMap<Digest, Standing>;
@@ -26,8 +26,9 @@ fn released(act: &Act) -> BTreeSet<Digest> {
 
 /// What is asked of each content: [`read`].
 pub(super) fn select(shared: &Shared, act: &Act) -> Vec<Statement> {
-    let asked = |digest: &Digest| content::select_standing(digest, must_know(shared, act, digest));
-    released(act).iter().map(asked).collect()
+    let released = released(act);
+    let with = |digest: &Digest| WithInspection::of(released.len(), must_know(shared, act, digest));
+    released.iter().map(|digest| content::select_standing(digest, with(digest))).collect()
 }
 
 pub(super) fn read(act: &Act, answers: Vec<Vec<Row>>) -> Result<Contents, Error> {
@@ -49,12 +50,13 @@ pub(super) async fn check_all(
     contents: &Contents,
 ) -> Result<(), Error> {
     let mut due = Vec::new();
+    let is_told = WithInspection::of(contents.len(), true) == WithInspection::Always;
     for (digest, standing) in contents {
         let looked;
         let (inspection, size) = match standing.presence {
             Presence::Missing | Presence::Elsewhere => return Err(Error::UnknownContent { digest: *digest }),
-            Presence::Inspected => (standing.inspection.as_ref(), standing.size),
-            Presence::Uninspected => {
+            Presence::Inspected if is_told => (standing.inspection.as_ref(), standing.size),
+            Presence::Inspected | Presence::Uninspected => {
                 looked = inspected(shared, digest).await?;
                 (Some(&looked.0), looked.1)
             }

@@ -7,6 +7,7 @@ use wargate_core::digest::Digest;
 use super::{Columns, bytes, inspections, int, text};
 use crate::db::{Row, Statement, Value};
 use crate::error::Error;
+use crate::limits::INSPECTIONS_AT_ONCE_MAX;
 
 /// Stored content.
 #[derive(Debug, Clone)]
@@ -48,22 +49,42 @@ pub(crate) struct Standing {
     pub(crate) size: u64,
     /// Of what is stored, since when it is leased, in ms.
     pub(crate) leased_ms: Option<u64>,
-    /// What it is, if that was asked for.
+    /// What it is, if it comes along.
     pub(crate) inspection: Option<Inspection>,
 }
 
-/// One statement, since every release asks all of it: [`standing`]. What the bytes are comes along if they say a name or a
-/// version of their own; of all bytes, if that is `needed`.
-pub(crate) fn select_standing(digest: &Digest, needed: bool) -> Statement {
+/// With which content its inspection comes along, which says what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithInspection {
+    Never,
+    /// What says a name or a version of its own.
+    IfItClaims,
+    Always,
+}
+
+impl WithInspection {
+    /// Of a record that releases so many contents: of all or of what claims something; of none where they are too many to
+    /// be held at once.
+    pub(crate) fn of(contents: usize, all: bool) -> Self {
+        match (contents > INSPECTIONS_AT_ONCE_MAX, all) {
+            (true, _) => Self::Never,
+            (false, true) => Self::Always,
+            (false, false) => Self::IfItClaims,
+        }
+    }
+}
+
+/// One statement, since every release asks all of it: [`standing`].
+pub(crate) fn select_standing(digest: &Digest, with: WithInspection) -> Statement {
     Statement::new(
         "select c.stored_ms, c.size, l.leased_ms, case when i.digest is null then 0 else 1 end, \
          case when exists (select 1 from content_sources where digest = $1) then 1 else 0 end, \
-         case when i.claims = 1 or $2 = 1 then i.body end \
+         case when $2 = 2 or ($2 = 1 and i.claims = 1) then i.body end \
          from (select 1 as one) o \
          left join content c on c.digest = $1 \
          left join content_leases l on l.digest = $1 \
          left join inspections i on i.digest = $1",
-        vec![bytes(digest.as_bytes()), int(needed.into())],
+        vec![bytes(digest.as_bytes()), int(with as u64)],
     )
 }
 

@@ -6,6 +6,7 @@
     reason = "a test ends where something fails, and waits for real"
 )]
 
+mod contents;
 mod proposals;
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,7 +18,6 @@ use support::oci::push_wasm;
 use support::{
     Author, TestClock, WAIT, carried, config, engines, genesis, key, module, open, operate, operated,
 };
-use wargate_component::manifest::{Layer, artifact};
 use wargate_core::act::{self, Act, AnnotationKind, Identity, OnBehalfOf, Release, Step};
 use wargate_core::authority::Claim;
 use wargate_core::digest::Digest;
@@ -172,29 +172,6 @@ async fn a_first_release_by_a_key_of_ones_own_starts_namespace_and_package() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_may_name_the_manifest_that_follows_from_its_content_and_no_other() {
-    let world = World::new(true).await;
-    let content = module(b"one");
-    let layer = Layer { digest: Digest::of(&content), size: content.len() as u64 };
-    let inspection = wargate_component::inspect(&content).unwrap();
-    let manifest = artifact(layer, &inspection, "hello", &"1.0.0".parse().unwrap()).manifest;
-    for (named, accepted) in [(Digest::of(b"another"), false), (Digest::of(&manifest), true)] {
-        let release = Release { manifest: Some(named), ..release_of("1.0.0", &content) };
-        let act = world.act("acme:hello", vec![init(10), Step::Release(release)], 1);
-        let outcome = world.submit(&signed("acme:hello", &act, &[key(10)]), &content).await;
-        if accepted {
-            assert_eq!(outcome.unwrap().releases[0].manifest, Some(named));
-        } else {
-            invalid(outcome, "manifest");
-        }
-    }
-    // The OCI door serves it under the logged digest.
-    let repository = world.registry.repository("acme/hello".parse().unwrap());
-    let served = repository.manifest(&"1.0.0".parse().unwrap()).await.unwrap();
-    assert_eq!(served.bytes, manifest);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_is_refused_with_words() {
     let world = World::new(true).await;
     let content = module(b"one");
@@ -298,21 +275,6 @@ async fn many_at_once_release_once() {
         task.await.unwrap().unwrap();
     }
     assert_eq!(world.size(), 6, "operator, namespace and four packages");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_released_must_be_here_and_be_what_it_says() {
-    let world = World::new(true).await;
-    let content = module(b"one");
-    let act = world.first("acme:hello", 10, &content);
-    let missing = world.registry.submit(act.clone(), WAIT).await;
-    assert!(matches!(missing, Err(Error::UnknownContent { digest }) if digest == Digest::of(&content)));
-    let other = world.submit(&act, &module(b"other")).await;
-    assert!(matches!(other, Err(Error::DigestMismatch { .. })), "{other:?}");
-    let no_wasm = world.first("acme:hello", 10, b"no wasm at all");
-    let refused = world.submit(&no_wasm, b"no wasm at all").await;
-    assert!(matches!(refused, Err(Error::ContentRefused { .. })), "{refused:?}");
-    assert_eq!(world.size(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
