@@ -241,6 +241,8 @@ pub struct Draft {
     pub tiles: Vec<(TileId, Vec<Digest>)>,
     /// The map's new pages, its root first.
     pub pages: Vec<(PageRef, Page)>,
+    /// The map's pages in whose place they stand.
+    pub replaced_pages: Vec<PageRef>,
     /// The tree after the commit.
     pub tree: Tree,
     /// The next checkpoint; `None` if no record was accepted.
@@ -284,8 +286,16 @@ pub fn decide(
         };
         verdicts.push(verdict);
     }
-    let (tiles, pages) = (Vec::new(), Vec::new());
-    let mut draft = Draft { verdicts, unadmitted, records, tiles, pages, tree: next, checkpoint: None };
+    let mut draft = Draft {
+        verdicts,
+        unadmitted,
+        records,
+        tiles: Vec::new(),
+        pages: Vec::new(),
+        replaced_pages: Vec::new(),
+        tree: next,
+        checkpoint: None,
+    };
     if !draft.records.is_empty() {
         grow(tree, &facts.pages, &mut draft, now)?;
     }
@@ -339,6 +349,7 @@ fn grow(tree: &Tree, pages: &Pages, draft: &mut Draft, now: Time) -> Result<(), 
     draft.tree.map_root = Some(update.root);
     draft.tree.time = tree.time.max(u64::try_from(now.seconds()).unwrap_or(0));
     draft.pages = update.pages;
+    draft.replaced_pages = update.replaced;
     draft.checkpoint = Some(Checkpoint {
         size,
         root: draft.tree.edge.root(),

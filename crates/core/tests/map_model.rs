@@ -100,6 +100,7 @@ impl Map {
     fn commit(&mut self, changes: &[(Digest, RecordId)]) -> Vec<(PageRef, Page)> {
         self.commits += 1;
         let keys: Vec<Digest> = changes.iter().map(|(key, _)| *key).collect();
+        let held = self.held();
         let update = update(self.root, &self.loaded(&keys), changes, self.commits).unwrap();
         assert_eq!(update.pages[0].0, update.root);
         let made: HashSet<PageRef> = update.pages.iter().map(|(page_ref, _)| *page_ref).collect();
@@ -116,7 +117,24 @@ impl Map {
         }
         self.root = Some(update.root);
         self.content.extend(changes.iter().copied());
+        let (replaced, left) = (HashSet::from_iter(update.replaced.iter().copied()), self.held());
+        assert_eq!(replaced.len(), update.replaced.len(), "a page was replaced twice");
+        assert_eq!(held.difference(&left).copied().collect::<HashSet<_>>(), replaced, "what the map lost");
         update.pages
+    }
+
+    /// The pages that the map holds now.
+    fn held(&self) -> HashSet<PageRef> {
+        let (mut held, mut next) = (HashSet::new(), Vec::from_iter(self.root));
+        while let Some(page_ref) = next.pop() {
+            held.insert(page_ref);
+            let slots = self.pages.get(&page_ref).unwrap().slots.iter();
+            next.extend(slots.filter_map(|slot| match slot {
+                Slot::Page(below) => Some(*below),
+                Slot::Empty | Slot::Leaf { .. } => None,
+            }));
+        }
+        held
     }
 
     /// Walks the whole map as a stranger would; how many pages it has, and their hashes and shapes.

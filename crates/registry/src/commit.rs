@@ -11,6 +11,7 @@ use wargate_core::checkpoint::{Checkpoint, SignedCheckpoint};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
 use wargate_core::id::{LogId, RecordId, entry};
+use wargate_core::map::page::PageRef;
 use wargate_core::map::segment;
 use wargate_core::plan::{
     self, Accepted, Contents, Draft, Facts, LogFacts, OwnKeys, Submission, Tree, Verdict,
@@ -44,6 +45,8 @@ pub(crate) struct Done {
     pub(crate) committed: Committed,
     pub(crate) tree: Tree,
     pub(crate) staged: Option<Arc<Staged>>,
+    /// The map's pages that no later state has.
+    pub(crate) replaced_pages: Vec<PageRef>,
     /// The logs that it wrote to, and the states of those that are delegated.
     pub(crate) logs: BTreeMap<LogId, Option<authority::State>>,
 }
@@ -239,7 +242,8 @@ impl Step<'_> {
         let committed = Committed::new(signed, &self.config.origin, key.public())?;
         let logs =
             draft.records.iter().map(|accepted| (accepted.log_id, accepted.state().cloned())).collect();
-        Ok(Done { committed, tree, staged, logs })
+        let replaced_pages = draft.replaced_pages.clone();
+        Ok(Done { committed, tree, staged, replaced_pages, logs })
     }
 
     fn sign(&self, accepted: &Accepted) -> Result<Envelope, Error> {

@@ -217,10 +217,18 @@ impl Hashes {
         [self.tiles.weight(), self.pages.weight()]
     }
 
-    /// Keeps what a commit just made, since the next one will touch it again.
-    pub(crate) fn keep_pages<'a>(&self, pages: impl Iterator<Item = (&'a PageRef, &'a Arc<Page>)>) {
-        for (page_ref, page) in pages {
+    /// Keeps what a commit just made, since the next one will touch it again, and drops what that replaced: only who looks
+    /// at an earlier state asks for it, and what the latest one holds needs the room.
+    pub(crate) fn follow<'a>(
+        &self,
+        made: impl Iterator<Item = (&'a PageRef, &'a Arc<Page>)>,
+        replaced: &[PageRef],
+    ) {
+        for (page_ref, page) in made {
             self.pages.insert(*page_ref, page.encode().into());
+        }
+        for page_ref in replaced {
+            self.pages.remove(page_ref);
         }
     }
 }

@@ -279,7 +279,8 @@ async fn commit(shared: &Shared, batch: Vec<Queued>) -> Result<(), Error> {
     };
     let committed = step.take(Some((&shared.hashes, &state)), &submissions, &origins).await?;
     if let Some(done) = committed.done {
-        shared.hashes.keep_pages(done.staged.iter().flat_map(|staged| staged.pages.iter()));
+        let pages = done.staged.iter().flat_map(|staged| staged.pages.iter());
+        shared.hashes.follow(pages, &done.replaced_pages);
         for (log, state) in &done.logs {
             state.iter().for_each(|state| shared.states.keep(log, state));
         }

@@ -348,6 +348,8 @@ pub struct Update {
     pub root: PageRef,
     /// The new pages, the root first.
     pub pages: Vec<(PageRef, Page)>,
+    /// The pages in whose place they stand: no later map holds one of them.
+    pub replaced: Vec<PageRef>,
 }
 
 /// Sets keys to their latest records, as the commit that writes `segment`: new pages only, each made once.
@@ -370,13 +372,14 @@ pub fn update(
         Some(root) => pages.need(&root)?.as_ref().clone(),
         None => Page::default(),
     };
-    let mut made = Vec::new();
-    let root = rewrite(page, pages, &sorted, 0, segment, &mut made)?;
+    let (mut made, mut replaced) = (Vec::new(), Vec::from_iter(root));
+    let root = rewrite(page, pages, &sorted, 0, segment, &mut made, &mut replaced)?;
     made.reverse();
-    Ok(Update { root, pages: made })
+    Ok(Update { root, pages: made, replaced })
 }
 
-/// Applies changes, all below this page, and adds the new pages below and then itself to `made`.
+/// Applies changes, all below this page, and adds the new pages below and then itself to `made`, and those that were below
+/// in their place to `replaced`.
 fn rewrite(
     mut page: Page,
     pages: &Pages,
@@ -384,6 +387,7 @@ fn rewrite(
     depth: usize,
     segment: u64,
     made: &mut Vec<(PageRef, Page)>,
+    replaced: &mut Vec<PageRef>,
 ) -> Result<PageRef, MapError> {
     if depth >= PAGE_DEPTH_MAX {
         return Err(MapError::TooDeep);
@@ -403,11 +407,14 @@ fn rewrite(
             continue;
         }
         let below = match slot {
-            Slot::Page(below) => pages.need(below)?.as_ref().clone(),
+            Slot::Page(below) => {
+                replaced.push(*below);
+                pages.need(below)?.as_ref().clone()
+            }
             Slot::Empty => Page::default(),
             Slot::Leaf { key: held, record, .. } => page_with(*held, *record, depth + 1),
         };
-        *slot = Slot::Page(rewrite(below, pages, group, depth + 1, segment, made)?);
+        *slot = Slot::Page(rewrite(below, pages, group, depth + 1, segment, made, replaced)?);
     }
     let page_ref = PageRef { hash: page.hash(depth), segment };
     made.push((page_ref, page));
