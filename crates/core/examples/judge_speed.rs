@@ -1,9 +1,10 @@
-//! How many records of a delegated package a core judges in a second, signatures aside: `cargo run --release -p
-//! wargate-core --example judge_speed`.
+//! How many records of a delegated package a core judges in a second, signatures aside and with them: `cargo run --release
+//! -p wargate-core --example judge_speed`.
 //!
 //! The package has five roles, most releases are by one key of `ci`, some by two of `team`, and some by the registry for
 //! somebody. What is measured is [`State::judge_verified`], which opens a record, reads its act and judges it; and the
-//! same with the facts that it names looked up before and kept after, as who follows a whole log does.
+//! same with the facts that it names looked up before and kept after, as who follows a whole log does. With signatures it is
+//! [`State::judge`] against the time that the record's signatures alone take.
 
 #![expect(clippy::print_stdout, reason = "it is a program of its own, not the library")]
 #![expect(clippy::disallowed_macros, reason = "it says what it measured")]
@@ -12,13 +13,14 @@
 use std::time::{Duration, Instant};
 
 use wargate_core::act::{
-    Act, Dependency, Endorsement, Grant, OnBehalfOf, Release, Step, Variant, VariantKind,
+    Act, Dependency, Endorsement, Grant, OnBehalfOf, Release, Step, Variant, VariantKind, endorse,
 };
 use wargate_core::authority::role::{Power, Scope};
 use wargate_core::authority::{Context, Facts, Named, State, genesis_act};
 use wargate_core::digest::Digest;
 use wargate_core::envelope::Envelope;
-use wargate_core::key::{Algorithm, PublicKey, SecretKey, Signature};
+use wargate_core::id::Layer;
+use wargate_core::key::{Algorithm, PublicKey, SecretKey};
 use wargate_core::name::LogName;
 use wargate_core::time::Time;
 
@@ -26,15 +28,40 @@ type Failure = Box<dyn std::error::Error>;
 
 const RELEASES: u32 = 50_000;
 const ROUNDS: usize = 5;
+
+/// The seed of the commit key.
+const COMMIT: u8 = 2;
+
 const START: Time = Time::from_seconds(1_800_000_000);
 
-fn public(seed: u8) -> Result<PublicKey, Failure> {
-    Ok(SecretKey::from_bytes(Algorithm::EcdsaP256, [seed; 32])?.public().clone())
+/// Records of which the signatures are verified too.
+const SIGNED: u32 = 5_000;
+
+fn secret(seed: u8) -> Result<SecretKey, Failure> {
+    Ok(SecretKey::from_bytes(Algorithm::EcdsaP256, [seed; 32])?)
 }
 
-/// Nobody verifies it; it is as long as one.
-fn no_signature() -> Result<Signature, Failure> {
-    Ok(Signature::from_bytes(Algorithm::EcdsaP256, &[0; 71])?)
+fn public(seed: u8) -> Result<PublicKey, Failure> {
+    Ok(secret(seed)?.public().clone())
+}
+
+/// A record that releases.
+struct Record {
+    envelope: Envelope,
+    /// What it names.
+    named: Named,
+    act: Vec<u8>,
+    /// Who agreed to the act.
+    endorsements: Vec<(Endorsement, PublicKey)>,
+}
+
+impl Record {
+    /// Verifies its signatures, and nothing else.
+    fn verify(&self, commit: &PublicKey) -> Result<(), Failure> {
+        self.envelope.verify(Layer::Package, commit)?;
+        self.endorsements.iter().try_for_each(|(endorsement, key)| endorsement.verify(&self.act, key))?;
+        Ok(())
+    }
 }
 
 fn grant(
@@ -96,7 +123,7 @@ impl Logs {
         let (operator, namespace, package) =
             (State::empty(operator?), State::empty(namespace?), State::empty(package?));
         let mut logs = Self { operator, namespace, package, acts: 0, time: START };
-        let genesis = genesis_act(&[public(1)?], 1, &[public(2)?], &public(3)?, START, [0; 16]);
+        let genesis = genesis_act(&[public(1)?], 1, &[public(COMMIT)?], &public(3)?, START, [0; 16]);
         logs.operator = logs.carry(&logs.operator, &genesis, &[1])?.1;
         let init =
             |seed| -> Result<Step, Failure> { Ok(Step::Init { keys: vec![public(seed)?], threshold: 1 }) };
@@ -138,19 +165,16 @@ impl Logs {
     }
 
     fn carry(&self, log: &State, act: &Act, seeds: &[u8]) -> Result<(Envelope, State), Failure> {
-        let endorsement = |seed: &u8| -> Result<Endorsement, Failure> {
-            Ok(Endorsement { key_id: public(*seed)?.id(), signature: no_signature()? })
-        };
-        let endorsements: Vec<Endorsement> = seeds.iter().map(endorsement).collect::<Result<_, _>>()?;
-        let key_id = public(2)?.id();
-        let context = self.context(log);
-        let carried = log.carry_verified(&context, self.time, &act.encode(), &endorsements, &key_id)?;
-        let envelope = Envelope { contents: carried.contents.into(), key_id, signature: no_signature()? };
+        let act = act.encode();
+        let endorsements = endorse_all(&act, seeds)?.into_iter().map(|(endorsement, _)| endorsement);
+        let (context, commit) = (self.context(log), secret(COMMIT)?);
+        let endorsements: Vec<Endorsement> = endorsements.collect();
+        let carried = log.carry_verified(&context, self.time, &act, &endorsements, &commit.public().id())?;
+        let envelope = Envelope::sign(log.log().layer(), carried.contents.into(), &commit)?;
         Ok((envelope, carried.changes.state))
     }
 
-    /// The records that release, and what each names.
-    fn releases(&mut self) -> Result<Vec<(Envelope, Named)>, Failure> {
+    fn releases(&mut self) -> Result<Vec<Record>, Failure> {
         let mut log = self.package.clone();
         let mut records = Vec::new();
         for number in 0..RELEASES {
@@ -164,11 +188,17 @@ impl Logs {
             let (envelope, after) = self.carry(&log, &act, seeds)?;
             let mut named = Named::default();
             named.extend(&act);
-            records.push((envelope, named));
+            let act = act.encode();
+            let endorsements = endorse_all(&act, seeds)?;
+            records.push(Record { envelope, named, act, endorsements });
             log = after;
         }
         Ok(records)
     }
+}
+
+fn endorse_all(act: &[u8], seeds: &[u8]) -> Result<Vec<(Endorsement, PublicKey)>, Failure> {
+    seeds.iter().map(|seed| Ok((endorse(act, &secret(*seed)?)?, public(*seed)?))).collect()
 }
 
 /// The processor's time that was spent on this thread, or where the system does not tell it, the time that went by: a
@@ -190,31 +220,60 @@ impl Clock {
 fn main() -> Result<(), Failure> {
     let mut logs = Logs::begun()?;
     let records = logs.releases()?;
-    let bytes: usize = records.iter().map(|(envelope, _)| envelope.contents.len()).sum();
+    let bytes: usize = records.iter().map(|record| record.envelope.contents.len()).sum();
     println!("{RELEASES} records of {} bytes", bytes / records.len());
+    for _ in 0..ROUNDS {
+        judge(&logs, &records)?;
+    }
+    for _ in 0..ROUNDS {
+        judge_signed(&logs, &records)?;
+    }
+    Ok(())
+}
+
+/// Signatures aside.
+fn judge(logs: &Logs, records: &[Record]) -> Result<(), Failure> {
     let speed = |begun: Duration, clock: &Clock| f64::from(RELEASES) / (clock.now() - begun).as_secs_f64();
     let clock = Clock::new();
-    for _ in 0..ROUNDS {
-        let (mut state, none) = (logs.package.clone(), Facts::default());
-        let begun = clock.now();
-        for (envelope, _) in &records {
-            let context = Context { facts: Some(&none), ..logs.context(&state) };
-            state = state.judge_verified(&context, envelope)?.state;
-        }
-        let judged = speed(begun, &clock);
-        let (mut state, mut facts) = (logs.package.clone(), Facts::default());
-        let begun = clock.now();
-        for (envelope, named) in &records {
-            let of_it = facts.about(named);
-            let context = Context { facts: Some(&of_it), ..logs.context(&state) };
-            let changes = state.judge_verified(&context, envelope)?;
-            facts.follow(&changes);
-            state = changes.state;
-        }
-        println!(
-            "{judged:>9.0} records a second are judged, {:>9.0} with all facts kept",
-            speed(begun, &clock)
-        );
+    let (mut state, none) = (logs.package.clone(), Facts::default());
+    let begun = clock.now();
+    for record in records {
+        let context = Context { facts: Some(&none), ..logs.context(&state) };
+        state = state.judge_verified(&context, &record.envelope)?.state;
     }
+    let judged = speed(begun, &clock);
+    let (mut state, mut facts) = (logs.package.clone(), Facts::default());
+    let begun = clock.now();
+    for record in records {
+        let of_it = facts.about(&record.named);
+        let context = Context { facts: Some(&of_it), ..logs.context(&state) };
+        let changes = state.judge_verified(&context, &record.envelope)?;
+        facts.follow(&changes);
+        state = changes.state;
+    }
+    println!("{judged:>9.0} records a second are judged, {:>9.0} with all facts kept", speed(begun, &clock));
+    Ok(())
+}
+
+/// With signatures, against the signatures alone.
+fn judge_signed(logs: &Logs, records: &[Record]) -> Result<(), Failure> {
+    let (clock, commit, none) = (Clock::new(), public(COMMIT)?, Facts::default());
+    let mut state = logs.package.clone();
+    let signed = &records[..SIGNED as usize];
+    let begun = clock.now();
+    signed.iter().try_for_each(|record| record.verify(&commit))?;
+    let verified = clock.now();
+    for record in signed {
+        let context = Context { facts: Some(&none), ..logs.context(&state) };
+        state = state.judge(&context, &record.envelope)?.state;
+    }
+    let (verifying, judging) = (verified - begun, clock.now() - verified);
+    let rate = |all: Duration| f64::from(SIGNED) / all.as_secs_f64();
+    println!(
+        "{:>9.0} records a second are judged with their signatures, which alone take the time of {:.0}: {:.3}",
+        rate(judging),
+        rate(verifying),
+        rate(judging) / rate(verifying)
+    );
     Ok(())
 }

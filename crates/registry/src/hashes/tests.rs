@@ -1,4 +1,4 @@
-//! Pages are read whole or not at all, also while their segment is written anew.
+//! Pages are read whole or not at all, also while their segment is written anew; the cache holds those of the latest map.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -123,4 +123,29 @@ fn pages_of_a_large_map_are_right_whatever_depth_their_hash_fits() {
             assert!(check_page(page, &other, 0..PAGE_DEPTH_MAX).is_err());
         }
     }
+}
+
+#[test]
+fn the_cache_holds_the_pages_of_the_latest_map_alone() {
+    let hashes = Hashes::new(Arc::new(InMemory::new()));
+    let (mut root, mut pages) = (None, Pages::default());
+    let mut held: BTreeMap<PageRef, Arc<Page>> = BTreeMap::new();
+    for commit in 1..300_u64 {
+        let changed = [commit, commit % 40, 7].map(|number| Digest::of(&number.to_be_bytes()));
+        let changes = changed.map(|key| (key, RecordId::from_digest(Digest::of(&commit.to_be_bytes()))));
+        let made = update(root, &pages, &changes, commit).unwrap();
+        let new: Vec<(PageRef, Arc<Page>)> =
+            made.pages.into_iter().map(|(page_ref, page)| (page_ref, Arc::new(page))).collect();
+        hashes.follow(new.iter().map(|(page_ref, page)| (page_ref, page)), &made.replaced);
+        made.replaced.iter().for_each(|page_ref| drop(held.remove(page_ref)));
+        for (page_ref, page) in new {
+            pages.insert(page_ref, page.clone());
+            held.insert(page_ref, page);
+        }
+        root = Some(made.root);
+    }
+    assert!(held.iter().all(|(page_ref, page)| hashes.pages.get(page_ref).unwrap() == page.encode()));
+    let bytes: u64 = held.values().map(|page| ENTRY_OVERHEAD_BYTES + page.encode().len() as u64).sum();
+    assert_eq!(hashes.bytes()[1], bytes);
+    assert!(held.keys().any(|page_ref| page_ref.segment < 200), "some stay for long");
 }
