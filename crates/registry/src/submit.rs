@@ -103,7 +103,7 @@ pub(crate) async fn submit(
     let act = read::open(shared, &signed)?;
     custody::vouch_for_claim(shared, &mut signed, &act, by).await?;
     let hold = hold(shared, &signed.log, &act).await;
-    let read = Read::of(shared, &signed, act).await?;
+    let (read, contents) = Read::with_contents(shared, &signed, act).await?;
     let done = async |submitted| {
         if let Some(id) = waited {
             proposals::forget(shared, &id).await?;
@@ -115,7 +115,7 @@ pub(crate) async fn submit(
     }
     let judged = read.judge(shared)?;
     if let Some(name) = read.package() {
-        contents::check_all(shared, name, &read.act, &read.contents).await?;
+        contents::check_all(shared, name, &read.act, &contents).await?;
     }
     if judged.lacks.is_some() {
         let kept = proposals::keep(shared, &signed, &read, judged, by).await?;
@@ -169,13 +169,13 @@ pub(crate) async fn begin_content(
     declared: Option<u64>,
 ) -> Result<ActContent, Error> {
     let mut incoming = Incoming::begin(&shared, declared)?;
-    let read = Read::new(&shared, signed).await?;
-    let one = read.contents.first_key_value().filter(|_| read.contents.len() == 1);
+    let (read, contents) = Read::with_contents(&shared, signed, read::open(&shared, signed)?).await?;
+    let one = contents.first_key_value().filter(|_| contents.len() == 1);
     let (Some(name), Some((digest, standing))) = (read.package(), one) else {
         return Err(Error::Invalid {
             reason: format!(
                 "content can come with an act that releases one, this one releases {}",
-                read.contents.len()
+                contents.len()
             ),
         });
     };

@@ -13,6 +13,7 @@ use super::bench::{Bench, refused};
 use super::contents::{self, Contents};
 use super::{SignedAct, Submitted, SubmittedRelease, releases};
 use crate::custody::{self, Endorsed};
+use crate::db::{Row, Statement};
 use crate::error::Error;
 use crate::facts;
 use crate::limits::{DONE_ACT_PAGE, DONE_ACT_PAGES_MAX, ENDORSEMENTS_MAX};
@@ -20,13 +21,11 @@ use crate::publish;
 use crate::shared::Shared;
 use crate::tables::{records, standing};
 
-/// An act that can be read and is for this registry, and what is known of its log, those above, and the content that it
-/// releases.
+/// An act that can be read and is for this registry, and what is known of its log and those above.
 pub(crate) struct Read<'a> {
     signed: &'a SignedAct,
     pub(crate) act: Act,
     logs: BTreeMap<LogId, LogFacts>,
-    pub(super) contents: Contents,
 }
 
 /// Takes an act out of what was handed in: one that can be read, of as many as may endorse one, for a log of this registry
@@ -72,11 +71,28 @@ impl Judged {
 
 impl<'a> Read<'a> {
     pub(crate) async fn new(shared: &Shared, signed: &'a SignedAct) -> Result<Self, Error> {
-        Self::of(shared, signed, open(shared, signed)?).await
+        Ok(Self::fetch(shared, signed, open(shared, signed)?, Vec::new()).await?.0)
     }
 
-    /// The same of an act that was [opened](open).
-    pub(super) async fn of(shared: &Shared, signed: &'a SignedAct, act: Act) -> Result<Self, Error> {
+    /// The same of an act that was [opened](open), and in one round trip what is known of the content that it releases.
+    pub(super) async fn with_contents(
+        shared: &Shared,
+        signed: &'a SignedAct,
+        act: Act,
+    ) -> Result<(Self, Contents), Error> {
+        let asked = contents::select(shared, &act);
+        let (read, answers) = Self::fetch(shared, signed, act, asked).await?;
+        let contents = contents::read(&read.act, answers)?;
+        Ok((read, contents))
+    }
+
+    /// With the answers to what else is asked.
+    async fn fetch(
+        shared: &Shared,
+        signed: &'a SignedAct,
+        act: Act,
+        others: Vec<Statement>,
+    ) -> Result<(Self, Vec<Vec<Row>>), Error> {
         let mut needs = needs_of_act(&signed.log, &act);
         let mut logs = BTreeMap::new();
         // Of the logs above nothing else is asked. Were one of these outdated, the sequencer looks into the ledger.
@@ -85,11 +101,9 @@ impl<'a> Read<'a> {
             let known = state.map(|state| LogFacts::Delegated { state, facts: Box::default() });
             known.map(|known| logs.insert(*log, known)).is_none()
         });
-        let contents = contents::select(shared, &act);
-        let (found, _, answers) = facts::fetch_with(&*shared.db, &shared.states, &needs, contents).await?;
+        let (found, _, answers) = facts::fetch_with(&*shared.db, &shared.states, &needs, others).await?;
         logs.extend(found.logs);
-        let contents = contents::read(&act, answers)?;
-        Ok(Self { signed, act, logs, contents })
+        Ok((Self { signed, act, logs }, answers))
     }
 
     /// A delegated log that has begun.
